@@ -1,0 +1,53 @@
+"""An event bus on Redis for Django projects.
+
+from django_redis_bus import Event, Stream
+
+ORDERS = Stream("events:order", payload=OrderEvent)
+
+@ORDERS.handler(group="billing", types=["shop.order.created"])
+def charge(event: Event[OrderEvent]) -> None: ...
+
+ORDERS.publish(OrderEvent(...), type="shop.order.created", key="42")
+"""
+
+from .bus import Bus, bus, buses
+from .core.config import Retention
+from .core.events import Event, Message, Published
+from .core.exceptions import (
+    BusError,
+    ConfigurationError,
+    EventTooLarge,
+    HopLimitExceeded,
+    PayloadError,
+    PublishError,
+    TransportError,
+    Unavailable,
+    UnknownTopic,
+)
+from .core.policy import Reject, Retry
+from .topics import Channel, Stream
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Bus",
+    "BusError",
+    "Channel",
+    "ConfigurationError",
+    "Event",
+    "EventTooLarge",
+    "HopLimitExceeded",
+    "Message",
+    "PayloadError",
+    "PublishError",
+    "Published",
+    "Reject",
+    "Retention",
+    "Retry",
+    "Stream",
+    "TransportError",
+    "Unavailable",
+    "UnknownTopic",
+    "bus",
+    "buses",
+]

@@ -1,0 +1,26 @@
+"""System checks: every mistake that settings or declarations can hold, with an id, what is wrong, and what to type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.checks import CheckMessage, Tags
+from django.core.checks import register as register_check
+
+from .. import conf
+from .handlers import check_handlers
+from .publishers import check_publishers
+from .settings import check_settings
+
+
+def register() -> None:
+    """Register the checks with Django."""
+    register_check(check_bus, Tags.compatibility)
+
+
+def check_bus(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Return everything that is wrong with the configuration of the bus. Touches neither Redis nor a database."""
+    found = check_settings()
+    configs = conf.configs()
+    return [*found, *check_publishers(configs), *check_handlers(configs)]

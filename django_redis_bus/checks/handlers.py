@@ -1,0 +1,94 @@
+"""Checks of streams and handlers."""
+
+from __future__ import annotations
+
+import inspect
+from collections import defaultdict
+from collections.abc import Mapping
+
+from django.core.checks import CheckMessage, Error
+
+from .. import registry
+from ..core.config import BusConfig
+from ..core.exceptions import did_you_mean
+from ..core.handlers import Handler, conflicts
+from ..topics import Stream
+
+
+def check_handlers(configs: Mapping[str, BusConfig]) -> list[CheckMessage]:
+    """bus.E010–E016."""
+    messages: list[CheckMessage] = []
+    for alias in configs:
+        streams = registry.streams(alias)
+        messages += _names(alias, streams)
+        groups: dict[tuple[str, str], list[Handler]] = defaultdict(list)
+        for handler in registry.handlers(alias):
+            groups[handler.stream, handler.group].append(handler)
+            messages += _signature(handler)
+            messages += _types(handler, streams)
+        for (stream, group), handlers in groups.items():
+            messages += [Error(p.message, hint=p.hint, id=p.id) for p in conflicts(stream, group, handlers)]
+    known = set(configs)
+    messages += [
+        Error(
+            f"{stream!r} is declared for bus {alias!r}, which REDIS_BUS does not have.",
+            hint=did_you_mean(alias, known).strip(),
+            id="bus.E010",
+        )
+        for (alias, _), stream in registry.declared()
+        if alias not in known
+    ]
+    return messages
+
+
+def _names(alias: str, streams: list[Stream]) -> list[CheckMessage]:
+    """Two names that some concrete name belongs to both of."""
+    messages: list[CheckMessage] = []
+    patterns = [s for s in streams if s.pattern.parameters]
+    for pattern in patterns:
+        for other in streams:
+            if other is pattern or (other in patterns and other.name < pattern.name):
+                continue
+            sample = other.pattern.format(dict.fromkeys(other.pattern.parameters, "x"))
+            if pattern.pattern.parse(sample) is not None:
+                messages.append(
+                    Error(
+                        f"Streams {pattern.name!r} and {other.name!r} of bus {alias!r} overlap: "
+                        f"{sample!r} is a name of both.",
+                        hint="Change one of the names so that their fixed parts differ.",
+                        id="bus.E011",
+                    )
+                )
+    return messages
+
+
+def _signature(handler: Handler) -> list[CheckMessage]:
+    try:
+        inspect.signature(handler.fn).bind(None)
+    except TypeError as error:
+        takes = "one list of Events" if handler.batch else "one Event"
+        return [
+            Error(
+                f"Handler {handler.name} cannot be called with one argument: {error}.",
+                hint=f"It takes {takes}: def {handler.fn.__name__}(event): …",
+                id="bus.E014",
+            )
+        ]
+    except ValueError:
+        pass  # a callable without a readable signature
+    return []
+
+
+def _types(handler: Handler, streams: list[Stream]) -> list[CheckMessage]:
+    stream = next((s for s in streams if s.name == handler.stream), None)
+    declared = stream.payloads.by_type if stream else None
+    if declared is None or handler.types is None:
+        return []
+    return [
+        Error(
+            f"Handler {handler.name} wants type {unknown!r}, which stream {handler.stream!r} does not declare.",
+            hint=did_you_mean(unknown, declared).strip(),
+            id="bus.E015",
+        )
+        for unknown in sorted(handler.types - declared.keys())
+    ]

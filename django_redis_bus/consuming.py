@@ -1,0 +1,241 @@
+"""From what a project declares to loops that run: streams, groups and handlers wired to runtime and transport."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+from django.utils.module_loading import import_string
+
+from . import conf, registry
+from .bus import Bus
+from .core.envelope import EntryReader
+from .core.exceptions import BusError, ConfigurationError, UnknownTopic, did_you_mean
+from .core.handlers import Handler, MiddlewareHooks, Router, conflicts
+from .core.keys import GroupKeys, stream_key
+from .core.pace import Pace
+from .core.ports import Opened
+from .encoding import serializers
+from .middleware import DEFAULT
+from .runtime.aio import AsyncExecutor, LoopThread
+from .runtime.dispatch import Dispatcher
+from .runtime.executors import Executor
+from .runtime.health import Health
+from .runtime.inline import InlineExecutor
+from .runtime.loop import GroupLoop
+from .runtime.options import LoopOptions
+from .runtime.stopping import Stopping
+from .runtime.threads import ThreadExecutor
+from .runtime.worker import Worker
+from .topics import Stream
+from .transport.group import RedisGroupLink
+
+BATCH = 100
+"""Most entries per read unless told otherwise."""
+
+_ENTRY_ID = re.compile(r"\d{1,20}(-\d{1,20})?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumeOptions:
+    """What `consume_stream` was told.
+
+    Attributes:
+        topics: concrete stream names; none is every stream that has handlers.
+        groups: only these groups; none is all.
+        consumer: the consumer's name; "" takes a free one of this host.
+        threads: run `def` handlers in so many threads per group; 0 runs them in the loop.
+        batch: most entries per read.
+        start: where a new group begins: "all", "new", an entry id, or an RFC 3339 time.
+        burst: end when nothing is left to do now.
+        max_events: end each loop after so many outcomes.
+        lease_s: overrides LEASE.
+    """
+
+    topics: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    consumer: str = ""
+    threads: int = 0
+    batch: int = BATCH
+    start: str = "all"
+    burst: bool = False
+    max_events: int | None = None
+    lease_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """One group of one concrete stream and its handlers."""
+
+    topic: str
+    stream: Stream
+    group: str
+    handlers: tuple[Handler, ...]
+
+
+def start_id(text: str) -> str:
+    """Return the id after which a new group begins.
+
+    Args:
+        text: "all", "new", an entry id such as "1700000000000-0", or a time such as "2026-11-22T08:00:00Z".
+
+    Raises ConfigurationError for anything else.
+    """
+    if text == "all":
+        return "0"
+    if text == "new":
+        return "$"
+    if _ENTRY_ID.fullmatch(text):
+        return text
+    try:
+        moment = msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ConfigurationError(
+            f"--from {text!r} is neither new, all, an entry id (1700000000000-0), nor a time with its zone "
+            "(2026-11-22T08:00:00Z)."
+        )
+    # A group begins after its id: one millisecond earlier, so that the moment itself is included.
+    return f"{max(0, int(moment.timestamp() * 1000) - 1)}-18446744073709551615"
+
+
+def subscriptions(bus: Bus, topics: Sequence[str], groups: Sequence[str]) -> list[Subscription]:
+    """Return what to consume.
+
+    Raises:
+        UnknownTopic: a name that nothing declares; lists the known ones.
+        ConfigurationError: a stream without handlers, an unknown group, handlers that cannot share a group.
+    """
+    handlers = list(registry.handlers(bus.alias))
+    if not handlers:
+        raise ConfigurationError(
+            f"Bus {bus.alias!r} has no handlers. Write one in the handlers.py of an installed app: "
+            "@ORDERS.handler(group=…)."
+        )
+    found: list[Subscription] = []
+    for topic in topics or _with_handlers(bus, handlers):
+        stream = bus.stream(topic)
+        here = [h for h in handlers if h.stream == stream.name]
+        if not here:
+            known = sorted({h.stream for h in handlers})
+            raise ConfigurationError(f"Stream {topic!r} has no handlers. Streams with handlers: {', '.join(known)}.")
+        if stream.pattern.parameters and topic == stream.name:
+            example = stream.pattern.format(dict.fromkeys(stream.pattern.parameters, "1"))
+            raise UnknownTopic(
+                f"{topic!r} has placeholders; name the concrete streams to consume, such as {example!r}."
+            )
+        for group in sorted({h.group for h in here}):
+            if not groups or group in groups:
+                members = tuple(h for h in here if h.group == group)
+                for problem in conflicts(stream.name, group, members):
+                    raise ConfigurationError(f"{problem.message} {problem.hint}")
+                found.append(Subscription(topic=topic, stream=stream, group=group, handlers=members))
+    unknown = set(groups) - {s.group for s in found}
+    if unknown:
+        name = min(unknown)
+        known_groups = {h.group for h in handlers if not topics or h.stream in {bus.stream(t).name for t in topics}}
+        raise ConfigurationError(f"No handler is in a group {name!r}. {did_you_mean(name, known_groups).strip()}")
+    return found
+
+
+def _with_handlers(bus: Bus, handlers: Sequence[Handler]) -> list[str]:
+    """Return every stream with handlers whose name is concrete."""
+    names = list(dict.fromkeys(h.stream for h in handlers if not bus.stream(h.stream).pattern.parameters))
+    if not names:
+        raise ConfigurationError("Every stream with handlers has placeholders; name the concrete streams to consume.")
+    return names
+
+
+def build(
+    bus: Bus,
+    options: ConsumeOptions,
+    stopping: Stopping,
+    opened: Callable[[str, Subscription, Opened], None] = lambda consumer, subscription, state: None,
+) -> Worker:
+    """Return a Worker with one loop per subscription. `opened` is called when a loop has opened its group."""
+    found = subscriptions(bus, options.topics, options.groups)
+    start = start_id(options.start)
+    health = Health()
+    loop_thread = LoopThread() if any(s.handlers[0].is_async for s in found) else None
+    loops = [_loop(bus, s, options, start, stopping, health, loop_thread, opened) for s in found]
+    return Worker(loops, stopping)
+
+
+def _loop(
+    bus: Bus,
+    subscription: Subscription,
+    options: ConsumeOptions,
+    start: str,
+    stopping: Stopping,
+    health: Health,
+    loop_thread: LoopThread | None,
+    opened: Callable[[str, Subscription, Opened], None],
+) -> GroupLoop:
+    config = bus.config
+    router = Router(subscription.handlers)
+    reader = EntryReader(
+        subscription.topic,
+        subscription.stream.payloads,
+        list(serializers().values()),
+        max_bytes=config.max_event_bytes,
+    )
+    dispatcher = Dispatcher(reader, router, middleware(config.middleware), random.random)
+    batch = min(options.batch, router.batch) if router.batch else options.batch
+    executor: Executor
+    name = f"bus-{subscription.topic}-{subscription.group}"
+    if loop_thread is not None and router.kind == "async":
+        executor = AsyncExecutor(dispatcher, loop=loop_thread.loop, slots=batch)
+    elif router.kind == "batch":
+        executor = InlineExecutor(dispatcher, batch=batch)
+    elif options.threads:
+        executor = ThreadExecutor(dispatcher, threads=options.threads, name=name)
+    else:
+        executor = InlineExecutor(dispatcher)
+    keys = GroupKeys(stream=stream_key(config.key_prefix, subscription.topic), group=subscription.group)
+    return GroupLoop(
+        RedisGroupLink(bus.clients, keys, name=options.consumer),
+        executor,
+        Pace(slots=executor.slots, batch=batch),
+        LoopOptions(
+            stream=subscription.topic,
+            group=subscription.group,
+            start=start,
+            lease_s=options.lease_s or config.lease_s,
+            retention=subscription.stream.retention,
+            burst=options.burst,
+            max_events=options.max_events,
+        ),
+        stopping=stopping,
+        health=health,
+        luck=random.random,
+        opened=lambda consumer, state: opened(consumer, subscription, state),
+    )
+
+
+def middleware(paths: Sequence[str] | None) -> list[MiddlewareHooks]:
+    """Return instances of the middleware; None is the default list. Raises ConfigurationError."""
+    made: list[MiddlewareHooks] = []
+    for path in DEFAULT if paths is None else paths:
+        try:
+            made.append(import_string(path)())
+        except ImportError as error:
+            raise ConfigurationError(f"MIDDLEWARE: {path!r} cannot be imported: {error}") from error
+    return made
+
+
+def consume(bus: Bus, options: ConsumeOptions) -> Worker:
+    """Consume in this thread until nothing is left to do now, and return the finished Worker. For tests and scripts.
+
+    Raises BusError if a loop failed.
+    """
+    worker = build(bus, options, Stopping(conf.configs()[bus.alias].drain_s))
+    worker.run_here()
+    for loop in worker.loops:
+        if isinstance(loop.fatal, BusError):
+            raise loop.fatal
+    return worker

@@ -1,0 +1,52 @@
+"""Which event is being handled right now, so that what its handler publishes can name its cause."""
+
+from __future__ import annotations
+
+import os
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+from .events import Event
+from .exceptions import HopLimitExceeded
+
+handling: ContextVar[Event[Any] | None] = ContextVar("django_redis_bus_handling", default=None)
+"""The event whose handler runs in this context; set by the correlation middleware."""
+
+
+class Cause(NamedTuple):
+    """What a published event inherits from the event being handled."""
+
+    traceparent: str | None
+    correlation_id: str | None
+    causation_id: str | None
+    hops: int
+
+
+def cause_of(event: Event[Any] | None, *, max_hops: int) -> Cause | None:
+    """Return what an event published now inherits from `event`, the one being handled.
+
+    Raises HopLimitExceeded when the chain would be longer than `max_hops`.
+    """
+    if event is None:
+        return None
+    hops = event.hops + 1
+    if hops > max_hops:
+        raise HopLimitExceeded(
+            f"Event {event.id} ({event.type}, {event.topic}) is already {event.hops} hops from the first of its chain; "
+            f"another would exceed MAX_HOPS = {max_hops}. A handler's own saves probably publish the event it handles: "
+            "give the publisher a WHEN or ONLY_IF_CHANGED, or raise MAX_HOPS if the chain is meant to be this long."
+        )
+    return Cause(child_traceparent(event.traceparent), event.correlation_id or event.id, event.id, hops)
+
+
+def child_traceparent(parent: str | None) -> str | None:
+    """Return a traceparent of the same trace with a new span id, or None without a usable parent.
+
+    https://www.w3.org/TR/trace-context/#traceparent-header
+    """
+    if parent is None:
+        return None
+    parts = parent.split("-")
+    if len(parts) < 4 or len(parts[1]) != 32:
+        return None
+    return f"{parts[0]}-{parts[1]}-{os.urandom(8).hex()}-{parts[3]}"

@@ -1,0 +1,86 @@
+"""The values that travel: Event, Message, Published.
+
+They are msgspec Structs rather than dataclasses: the same frozen, keyword-only values, built in C.
+A frozen dataclass of this size costs 2 µs to build, a fifth of the whole budget of one delivery.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class Event(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """An immutable fact: the CloudEvents 1.0 attributes, the data, and where it was read.
+
+    https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
+    """
+
+    id: str
+    """Unique within `source`. Consumers that must not act twice remember it."""
+    source: str
+    """Who published it: SOURCE of the publishing bus, or "" for a foreign entry."""
+    type: str
+    """What happened: "shop.order.created". "" for a foreign entry without a field `type`."""
+    data: T
+    """The payload, as the stream's payload type if it has one, else as plain JSON values."""
+    topic: str = ""
+    """The stream or channel it came over, without the key prefix: "events:order"."""
+    time_text: str | None = None
+    """When it happened, RFC 3339, as it stands on the wire."""
+    subject: str | None = None
+    """What it is about, usually a primary key."""
+    key: str | None = None
+    """Ordering key (CloudEvents `partitionkey`)."""
+    version: int = 1
+    """Schema version of the data after upcasting."""
+    traceparent: str | None = None
+    """W3C trace context."""
+    correlation_id: str | None = None
+    """Id of the first event of the chain that led here."""
+    causation_id: str | None = None
+    """Id of the event whose handler published this one."""
+    hops: int = 0
+    """How many events stand between the first of the chain and this one."""
+    extensions: dict[str, str] = {}
+    """Other CloudEvents attributes, without the `ce_`."""
+    foreign: bool = False
+    """True if no bus wrote it: an XADD by hand, another program's fields."""
+    entry_id: str | None = None
+    """Id of the stream entry: "1700000000000-0"."""
+    attempt: int = 1
+    """1 the first time this consumer group runs it."""
+
+    @property
+    def time(self) -> datetime | None:
+        """When it happened, aware; None if the entry does not say or says it unreadably."""
+        if self.time_text is None:
+            return None
+        try:
+            return msgspec.convert(self.time_text, datetime)
+        except msgspec.ValidationError:
+            return None
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """An event encoded and validated, ready to be sent: made at one moment, sent at another."""
+
+    topic: str
+    """Concrete stream name, without the key prefix."""
+    event_id: str
+    type: str
+    fields: list[bytes | str]
+    """Alternating field and value, as XADD takes them."""
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one published event."""
+
+    topic: str
+    event_id: str
+    entry_id: str
+    """Id that Redis gave the entry: "1700000000000-0"."""

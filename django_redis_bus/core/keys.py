@@ -1,0 +1,52 @@
+"""Every Redis key of the package is built here.
+
+The stream's own key is plain, so that any client can use it. Its side keys carry the whole stream key as their hash
+tag: Redis Cluster hashes only what stands in braces, so they share the stream's slot and one script may touch them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+def stream_key(prefix: str, topic: str) -> str:
+    """Return the key of a stream: "shop:events:order"."""
+    return f"{prefix}:{topic}" if prefix else topic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupKeys:
+    """The keys that one consumer group of one stream uses."""
+
+    stream: str
+    group: str
+
+    @property
+    def dead(self) -> str:
+        """Stream of dead letters, shared by the stream's groups."""
+        return f"{{{self.stream}}}:dead"
+
+    @property
+    def groups(self) -> str:
+        """Hash of group -> ms when it last had a live consumer."""
+        return f"{{{self.stream}}}:groups"
+
+    @property
+    def retry(self) -> str:
+        """Sorted set of entry id -> ms when it is due again."""
+        return f"{{{self.stream}}}:{self.group}:retry"
+
+    @property
+    def consumers(self) -> str:
+        """Hash of consumer name -> its record (JSON) with the last heartbeat."""
+        return f"{{{self.stream}}}:{self.group}:consumers"
+
+    @property
+    def failures(self) -> str:
+        """Hash of entry id -> what is known of its failures (JSON)."""
+        return f"{{{self.stream}}}:{self.group}:failures"
+
+    @property
+    def position(self) -> str:
+        """String: an id before the lowest entry the group still needs, to recreate a lost group from."""
+        return f"{{{self.stream}}}:{self.group}:position"

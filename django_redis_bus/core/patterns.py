@@ -1,0 +1,80 @@
+"""Topic names with placeholders: `chat:{room}` formatted into a name and parsed out of one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+
+from .exceptions import ConfigurationError, PayloadError
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")
+_LITERAL = re.compile(r"[A-Za-z0-9_.\-:@+]*")
+# One segment of a name: no colon (it would make parsing ambiguous), no space, no glob or brace character
+# (a value must never become part of a pattern or of a hash tag).
+_VALUE = re.compile(r"[^\s:*?\[\]{}\\\x00-\x1f\x7f-\x9f]{1,128}")
+
+
+class Pattern:
+    """A topic name that may hold placeholders: "events:order", "chat:{room}", "user:{user.pk}"."""
+
+    def __init__(self, text: str) -> None:
+        if not text or text.startswith(":") or text.endswith(":") or "::" in text:
+            raise ConfigurationError(f"{text!r} is no topic name: segments between colons must not be empty.")
+        literals = _PLACEHOLDER.split(text)[::2]
+        for literal in literals:
+            if not _LITERAL.fullmatch(literal):
+                raise ConfigurationError(
+                    f"{text!r} is no topic name: use letters, digits and _ - . : @ + with {{placeholders}}."
+                )
+        self.text = text
+        self.parameters: tuple[str, ...] = tuple(_PLACEHOLDER.findall(text))
+        if len(set(self.parameters)) != len(self.parameters):
+            raise ConfigurationError(f"{text!r} names a placeholder twice.")
+
+    def __repr__(self) -> str:
+        return f"Pattern({self.text!r})"
+
+    @cached_property
+    def _regex(self) -> re.Pattern[str]:
+        pieces = _PLACEHOLDER.split(self.text)
+        parts = [re.escape(p) if i % 2 == 0 else f"({_VALUE.pattern})" for i, p in enumerate(pieces)]
+        return re.compile("".join(parts))
+
+    @cached_property
+    def glob(self) -> str:
+        """The Redis pattern that matches every name of this topic: "chat:*"."""
+        return _PLACEHOLDER.sub("*", self.text)
+
+    def format(self, values: Mapping[str, object]) -> str:
+        """Return the concrete name for `values`.
+
+        Raises PayloadError when a value is missing, unknown, or not usable as one segment of a name.
+        """
+        unknown = values.keys() - set(self.parameters)
+        missing = [p for p in self.parameters if p not in values]
+        if unknown or missing:
+            wanted = ", ".join(self.parameters) or "none"
+            raise PayloadError(
+                f"Topic {self.text!r} takes the parameters: {wanted}; got: {', '.join(values) or 'none'}.",
+                topic=self.text,
+            )
+
+        def one(match: re.Match[str]) -> str:
+            value = values[match[1]]
+            text = "" if value is None else str(value)
+            if not _VALUE.fullmatch(text):
+                raise PayloadError(
+                    f"Topic {self.text!r}: the value for {match[1]!r} must be 1 to 128 characters without spaces, "
+                    "colons, braces, control or glob characters.",
+                    topic=self.text,
+                    path=match[1],
+                )
+            return text
+
+        return _PLACEHOLDER.sub(one, self.text)
+
+    def parse(self, name: str) -> dict[str, str] | None:
+        """Return the parameters held in `name`, or None if it is not a name of this topic."""
+        match = self._regex.fullmatch(name)
+        return dict(zip(self.parameters, match.groups(), strict=True)) if match else None

@@ -1,0 +1,155 @@
+"""What the data of a stream may be: payload types, schema versions, upcasters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from .exceptions import ConfigurationError, PayloadError, UnreadableEntry, did_you_mean
+from .policy import Reason
+from .serializers import Decode, Serializer, _dec_hook
+
+Upcaster = Callable[[Any], Any]
+_PATH = re.compile(r" - at `([^`]+)`")
+
+
+def type_name(kind: object) -> str:
+    """Return how a payload type is called in messages."""
+    return getattr(kind, "__name__", None) or str(kind)
+
+
+class Payloads:
+    """The payload type or types of one stream.
+
+    Args:
+        topic: the stream's name, for messages.
+        payload: None (any plain values), one type for every event, or a mapping of event type to payload type. Types
+            are whatever msgspec reads: dataclass, TypedDict, msgspec.Struct, and pydantic models.
+        version: the current schema version of all of them.
+    """
+
+    def __init__(self, topic: str, payload: Any, version: int) -> None:
+        if version < 1:
+            raise ConfigurationError(f"Stream {topic!r}: version starts at 1.")
+        self.topic = topic
+        self.version = version
+        self.by_type: dict[str, Any] | None = dict(payload) if isinstance(payload, Mapping) else None
+        self.single: Any = Any if payload is None or self.by_type is not None else payload
+        self.upcasters: dict[int, Upcaster] = {}
+        for kind in [self.single, *(self.by_type or {}).values()]:
+            self._check(kind)
+
+    def _check(self, kind: Any) -> None:
+        try:
+            msgspec.json.Decoder(kind)
+        except (TypeError, NameError) as error:
+            raise ConfigurationError(
+                f"Stream {self.topic!r}: payload {type_name(kind)} cannot be used: {error}. "
+                "Use a dataclass, a TypedDict, a msgspec.Struct or a pydantic model with resolvable annotations."
+            ) from error
+
+    def kind(self, event_type: str) -> Any:
+        """Return the payload type of an event type (Any if nothing is declared).
+
+        Raises UnreadableEntry for a type that the declared mapping lacks.
+        """
+        if self.by_type is None:
+            return self.single
+        try:
+            return self.by_type[event_type]
+        except KeyError:
+            raise UnreadableEntry(
+                Reason.UNKNOWN_TYPE,
+                f"Stream {self.topic!r} declares no event type {event_type[:200]!r}. "
+                f"{did_you_mean(event_type, self.by_type)}",
+            ) from None
+
+    def type_of(self, data: object) -> str | None:
+        """Return the one event type whose payload type `data` is an instance of, if there is exactly one."""
+        if self.by_type is None:
+            return None
+        fits = [name for name, kind in self.by_type.items() if kind is type(data)]
+        return fits[0] if len(fits) == 1 else None
+
+    def decoder(self, event_type: str, version: int, serializer: Serializer) -> Decode:
+        """Return the function from data bytes to typed data for events of this type and version.
+
+        Raises UnreadableEntry for an unknown type or version. The returned function raises UnreadableEntry.
+        """
+        kind = self.kind(event_type)
+        steps = self._steps(version)
+        decode = serializer.decoder(Any if steps else kind)
+
+        def read(data: bytes) -> Any:
+            try:
+                value = decode(data)
+                for step in steps:
+                    value = step(value)
+                return convert(value, kind) if steps else value
+            except msgspec.ValidationError as error:
+                raise UnreadableEntry(Reason.INVALID_PAYLOAD, f"{type_name(kind)}: {error}") from None
+            except RecursionError:
+                raise UnreadableEntry(Reason.UNDECODABLE, "the data is nested too deeply") from None
+            except msgspec.DecodeError as error:
+                raise UnreadableEntry(Reason.UNDECODABLE, f"{serializer.content_type}: {error}") from None
+            except Exception as error:
+                raise UnreadableEntry(
+                    Reason.INVALID_PAYLOAD, f"{type_name(kind)}, version {version}: {error!r:.500}"
+                ) from error
+
+        return read
+
+    def _steps(self, version: int) -> list[Upcaster]:
+        if version > self.version:
+            raise UnreadableEntry(
+                Reason.UNKNOWN_VERSION,
+                f"schema version {version} of stream {self.topic!r} is newer than {self.version}, the newest here",
+            )
+        missing = [v for v in range(version, self.version) if v not in self.upcasters]
+        if missing:
+            raise UnreadableEntry(
+                Reason.UNKNOWN_VERSION,
+                f"stream {self.topic!r} has no upcaster from schema version {missing[0]} to {missing[0] + 1}",
+            )
+        return [self.upcasters[v] for v in range(version, self.version)]
+
+    def check_encoded(self, event_type: str, data: bytes, serializer: Serializer) -> None:
+        """Check data about to be published by reading it back.
+
+        Raises PayloadError naming the topic, the payload type and the path.
+        """
+        if self.by_type is None and self.single is Any:
+            return
+        try:
+            self.decoder(event_type, self.version, serializer)(data)
+        except UnreadableEntry as error:
+            raise PayloadError(
+                f"Stream {self.topic!r}: {error}", topic=self.topic, path=error_path(str(error))
+            ) from None
+
+    def convert(self, event_type: str, value: Any) -> Any:
+        """Return plain text values of a foreign entry as the payload type; numbers may be given as text.
+
+        Raises UnreadableEntry.
+        """
+        kind = self.kind(event_type)
+        if kind is Any:
+            return value
+        try:
+            return convert(value, kind, strict=False)
+        except Exception as error:
+            raise UnreadableEntry(Reason.INVALID_PAYLOAD, f"{type_name(kind)}: {error!s:.500}") from None
+
+
+def convert(value: Any, kind: Any, *, strict: bool = True) -> Any:
+    """Return plain values as `kind`. Raises msgspec.ValidationError naming the path."""
+    return msgspec.convert(value, kind, strict=strict, dec_hook=_dec_hook)
+
+
+def error_path(message: str) -> str:
+    """Return the path that a msgspec error message names, or "$"."""
+    found = _PATH.search(message)
+    return found[1] if found else "$"

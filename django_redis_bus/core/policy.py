@@ -1,0 +1,152 @@
+"""What becomes of a delivery: the retry policy, and the pure decision taken from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .exceptions import UnreadableEntry
+
+
+class Reason:
+    """Why an entry is a dead letter."""
+
+    UNDECODABLE = "undecodable"  # bytes that are not what the entry says they are
+    UNKNOWN_TYPE = "unknown_type"  # a type that the stream's declaration does not list
+    UNKNOWN_VERSION = "unknown_version"  # a schema version without a way to the current one
+    INVALID_PAYLOAD = "invalid_payload"  # well-formed, but not the declared payload type
+    TOO_LARGE = "too_large"  # data above MAX_EVENT_BYTES
+    REJECTED = "rejected"  # the handler raised Reject
+    NOT_RETRYABLE = "not_retryable"  # the policy does not retry this exception
+    EXHAUSTED = "exhausted"  # the last attempt failed
+    CRASHED = "crashed"  # the process died while handling it, as often as there are attempts
+
+
+class Retry(Exception):
+    """How an event is tried again: a handler's policy, or raised by it as a request.
+
+    As a policy: `@ORDERS.handler(retry=Retry(max_attempts=5, backoff_s=2))`.
+    Raised: `raise Retry(after=30)` asks for the next attempt in 30 seconds; it counts as an attempt.
+
+    Args:
+        max_attempts: runs in all, the first included; then the entry is a dead letter. 1 means never again.
+        after: seconds until the next attempt, instead of the backoff.
+        backoff_s: seconds before the second attempt; each further one waits `factor` times longer.
+        max_backoff_s: the longest wait in seconds.
+        factor: growth of the wait from attempt to attempt.
+        jitter: up to which share of the wait is randomly taken off, 0 to 1, so that failures spread.
+        retry_on: only these exceptions are retried; others are dead letters at once.
+        dead_letter_on: these are dead letters at once, even if `retry_on` names a base class of theirs.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        max_attempts: int = 10,
+        after: float | None = None,
+        backoff_s: float = 1.0,
+        max_backoff_s: float = 600.0,
+        factor: float = 2.0,
+        jitter: float = 0.25,
+        retry_on: tuple[type[BaseException], ...] = (Exception,),
+        dead_letter_on: tuple[type[BaseException], ...] = (),
+    ) -> None:
+        super().__init__(message or (f"again in {after} s" if after is not None else "again"))
+        if max_attempts < 1:
+            raise ValueError("Retry(max_attempts=…) counts the first run too: give 1 or more.")
+        if backoff_s < 0 or max_backoff_s < 0 or (after is not None and after < 0):
+            raise ValueError("Retry: seconds must not be negative.")
+        if not 0 <= jitter <= 1 or factor < 1:
+            raise ValueError("Retry: jitter is a share from 0 to 1, factor is at least 1.")
+        self.max_attempts = max_attempts
+        self.after = after
+        self.backoff_s = backoff_s
+        self.max_backoff_s = max_backoff_s
+        self.factor = factor
+        self.jitter = jitter
+        self.retry_on = retry_on
+        self.dead_letter_on = dead_letter_on
+
+    def __reduce__(self) -> tuple[type[Retry], tuple[str], dict[str, object]]:
+        return (type(self), (str(self),), self.__dict__)
+
+    def wait_s(self, attempt: int, luck: float) -> float:
+        """Return the seconds to wait after failed attempt number `attempt`; `luck` is random in [0, 1)."""
+        if self.after is not None:
+            return self.after
+        try:
+            wait = min(self.backoff_s * self.factor ** (attempt - 1), self.max_backoff_s)
+        except OverflowError:
+            wait = self.max_backoff_s
+        return wait * (1 - self.jitter * luck)
+
+
+class Reject(Exception):
+    """Raised by a handler: this event can never be handled, make it a dead letter now.
+
+    Args:
+        reason: for the operator who will look at it.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ack:
+    """Handled, or nothing to do with this group."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryLater:
+    """Failed; due again `wait_s` seconds from now."""
+
+    wait_s: float
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """Given up."""
+
+    reason: str
+    error: BaseException
+
+
+Decision = Ack | RetryLater | DeadLetter
+ACK = Ack()
+
+
+def decide(error: BaseException | None, *, attempt: int, policy: Retry, luck: float) -> Decision:
+    """Turn what a handler did into what happens to the entry.
+
+    Args:
+        error: what it raised; None if it returned.
+        attempt: number of this run, from 1.
+        policy: the handler's.
+        luck: random in [0, 1), for the jitter.
+    """
+    if error is None:
+        return ACK
+    if isinstance(error, UnreadableEntry):
+        return DeadLetter(reason=error.reason, error=error)
+    if isinstance(error, Reject):
+        return DeadLetter(reason=Reason.REJECTED, error=error)
+    if isinstance(error, Retry):
+        if attempt >= policy.max_attempts:
+            return DeadLetter(reason=Reason.EXHAUSTED, error=error)
+        wait_s = error.after if error.after is not None else policy.wait_s(attempt, luck)
+        return RetryLater(wait_s=wait_s, error=error)
+    if isinstance(error, policy.dead_letter_on) or not isinstance(error, policy.retry_on):
+        return DeadLetter(reason=Reason.NOT_RETRYABLE, error=error)
+    if attempt >= policy.max_attempts:
+        return DeadLetter(reason=Reason.EXHAUSTED, error=error)
+    return RetryLater(wait_s=policy.wait_s(attempt, luck), error=error)
+
+
+def crashed(attempt: int, policy: Retry) -> DeadLetter | None:
+    """Return the dead letter for an entry whose next run would be one too many: its runs ended with the process."""
+    if attempt <= policy.max_attempts:
+        return None
+    died = attempt - 1
+    return DeadLetter(
+        reason=Reason.CRASHED,
+        error=RuntimeError(f"the process died in each of {died} runs of this event's handler"),
+    )

@@ -1,0 +1,198 @@
+"""manage.py consume_stream: run the handlers of streams."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import autoreload
+
+from ... import conf
+from ...bus import buses
+from ...consuming import BATCH, ConsumeOptions, Subscription, build
+from ...core.config import duration_s
+from ...core.exceptions import BusError
+from ...core.ports import Opened
+from ...runtime.stopping import Stopping
+from ...runtime.supervisor import Supervisor
+from ...runtime.worker import Worker
+
+
+class Command(BaseCommand):
+    help = (
+        "Run the handlers of streams: read, call, retry, dead-letter, until SIGTERM or SIGINT. "
+        "Example: manage.py consume_stream events:order --group billing --threads 8"
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add = parser.add_argument
+        add("streams", nargs="*", metavar="STREAM", help="streams to consume; default: all with handlers")
+        add("--bus", default="default", metavar="ALIAS", help="alias in REDIS_BUS (default: default)")
+        add("--group", action="append", default=[], metavar="GROUP", help="only this group; may be repeated")
+        add("--consumer", default="", metavar="NAME", help="consumer name; default: <host>-<free number>")
+        add(
+            "--threads",
+            type=_count(0),
+            default=0,
+            metavar="N",
+            help="run `def` handlers in N threads per group; default 0: one after the other",
+        )
+        add("--processes", type=_count(1), default=1, metavar="N", help="run N supervised processes (default 1)")
+        add("--batch", type=_count(1), default=BATCH, metavar="N", help=f"most entries per read (default {BATCH})")
+        add(
+            "--from",
+            default="all",
+            dest="start",
+            metavar="WHERE",
+            help="where a new group begins: all (default), new, an entry id, or a time like 2026-11-22T08:00:00Z",
+        )
+        add("--burst", action="store_true", help="end when nothing is left to do now")
+        add("--max-events", type=_count(1), default=None, metavar="N", help="end each group after N events")
+        add(
+            "--lease",
+            type=_seconds,
+            default=None,
+            metavar="SECONDS",
+            help="silence after which another consumer takes an entry over (default: LEASE of the bus)",
+        )
+        add("--reload", action="store_true", help="restart when code changes")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self._check_alias(options["bus"])
+        if options["reload"]:
+            if options["processes"] > 1:
+                raise CommandError("--reload runs one process; leave --processes away.")
+            autoreload.run_with_reloader(self._consume, options)
+        elif options["processes"] > 1:
+            self._exit(self._supervise(options))
+        else:
+            self._exit(self._consume(options))
+
+    def _check_alias(self, alias: str) -> None:
+        try:
+            buses[alias]
+        except BusError as error:
+            raise CommandError(str(error)) from error
+
+    def _exit(self, code: int) -> None:
+        if code:
+            sys.exit(code)
+
+    def _supervise(self, options: dict[str, Any]) -> int:
+        self._build(options, self._stopping(options))  # mistakes are reported once, here
+        supervisor = Supervisor(
+            child_arguments(options),
+            options["processes"],
+            drain_s=self._drain_s(options),
+            restart=not options["burst"],
+            say=lambda text: self.stdout.write(text),
+        )
+        _on_signals(supervisor.stop)
+        return supervisor.run()
+
+    def _consume(self, options: dict[str, Any]) -> int:
+        stopping = self._stopping(options)
+        worker = self._build(options, stopping)
+        if threading.current_thread() is threading.main_thread():
+            _on_signals(stopping.request)
+        code = worker.run()
+        counts = [loop.settling.counts for loop in worker.loops]
+        handled = sum(c.handled for c in counts)
+        retried = sum(c.retried for c in counts)
+        dead = sum(c.dead for c in counts)
+        self.stdout.write(f"Stopped: {handled:,} handled, {retried:,} put aside for a retry, {dead:,} dead letters.")
+        return code
+
+    def _build(self, options: dict[str, Any], stopping: Stopping) -> Worker:
+        try:
+            return build(
+                buses[options["bus"]],
+                ConsumeOptions(
+                    topics=tuple(options["streams"]),
+                    groups=tuple(options["group"]),
+                    consumer=options["consumer"],
+                    threads=options["threads"],
+                    batch=options["batch"],
+                    start=options["start"],
+                    burst=options["burst"],
+                    max_events=options["max_events"],
+                    lease_s=options["lease"],
+                ),
+                stopping,
+                lambda consumer, subscription, state: self._opened(options, consumer, subscription, state),
+            )
+        except BusError as error:
+            raise CommandError(str(error)) from error
+
+    def _opened(self, options: dict[str, Any], consumer: str, subscription: Subscription, state: Opened) -> None:
+        names = ", ".join(handler.name for handler in subscription.handlers)
+        where = buses[options["bus"]].clients.where
+        text = f"{subscription.topic} on {where}, group {subscription.group}, as {consumer}: {names}"
+        if state.created and not state.recreated:
+            text += f"\n  New group{_backlog(state, options['start'])}"
+        elif options["start"] != "all":
+            text += f"\n  The group exists and goes on where it was; --from {options['start']} is for new groups only."
+        self.stdout.write(text)
+        self.stdout.flush()
+
+    def _stopping(self, options: dict[str, Any]) -> Stopping:
+        return Stopping(self._drain_s(options))
+
+    def _drain_s(self, options: dict[str, Any]) -> float:
+        return conf.configs()[options["bus"]].drain_s
+
+
+def _backlog(state: Opened, start: str) -> str:
+    if start == "new":
+        return ": it receives events published from now on."
+    if start != "all":
+        return f": it receives events from {start} on."
+    if not state.length:
+        return ", the stream is empty."
+    return (
+        f": it will first receive the {state.length:,} earlier events of this stream. "
+        "To start at new ones instead, stop, run XGROUP DESTROY, and start with --from new."
+    )
+
+
+def _on_signals(stop: Any) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop())
+
+
+def _count(least: int) -> Any:
+    def whole(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise ValueError
+        return value
+
+    whole.__name__ = f"whole number from {least}"
+    return whole
+
+
+def _seconds(text: str) -> float:
+    value = duration_s(float(text) if text.replace(".", "", 1).isdigit() else text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+_seconds.__name__ = "time of at least 1 second, such as 30 or 2m,"
+
+
+def child_arguments(options: dict[str, Any]) -> list[str]:
+    """Return the arguments of one process of a supervised set."""
+    arguments = ["consume_stream", *options["streams"], "--bus", options["bus"]]
+    for group in options["group"]:
+        arguments += ["--group", group]
+    for name in ("threads", "batch", "max_events", "lease"):
+        if options[name]:
+            arguments += [f"--{name.replace('_', '-')}", str(options[name])]
+    arguments += ["--from", options["start"]]
+    if options["burst"]:
+        arguments.append("--burst")
+    return arguments

@@ -1,0 +1,47 @@
+"""Which model classes send the signals that a publisher's MODEL asks for.
+
+Receivers are connected class by class, never to every sender: one receiver of `post_delete` without a sender
+switches off Django's fast deletes for the whole project.
+"""
+
+from __future__ import annotations
+
+from django.apps import apps
+from django.db.models import Model
+
+from django_redis_bus.core.exceptions import ConfigurationError
+
+ModelClass = type[Model]
+
+
+def find_model(label: str) -> ModelClass:
+    """Return the model "app_label.Model". Raises ConfigurationError."""
+    try:
+        return apps.get_model(label)
+    except (LookupError, ValueError) as error:
+        raise ConfigurationError(f"{label!r} is not a model: {error}") from error
+
+
+def row_classes(model: ModelClass) -> list[ModelClass]:
+    """Return the classes over the table of `model`: the concrete model and all its proxies."""
+    concrete = model._meta.concrete_model
+    return [candidate for candidate in apps.get_models() if candidate._meta.concrete_model is concrete]
+
+
+def child_classes(model: ModelClass) -> list[ModelClass]:
+    """Return the multi-table children of `model`, at any depth, with their proxies."""
+    concrete = model._meta.concrete_model
+    return [
+        candidate
+        for candidate in apps.get_models()
+        if candidate._meta.concrete_model is not concrete and issubclass(candidate, concrete)
+    ]
+
+
+def saving_classes(model: ModelClass, *, include_subclasses: bool) -> list[ModelClass]:
+    """Return the classes whose saves are saves of `model`.
+
+    A save through a proxy is sent by the proxy; a save of a child is sent by the child alone, never by its
+    parent.
+    """
+    return row_classes(model) + (child_classes(model) if include_subclasses else [])

@@ -1,0 +1,131 @@
+"""What all publishers share: from a signal to a message, and what happens when that fails."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.dispatch import Signal
+from django.utils.module_loading import import_string
+
+from django_redis_bus.bus import buses
+from django_redis_bus.core.config import PublisherConfig
+from django_redis_bus.core.exceptions import BusError, ConfigurationError, HopLimitExceeded
+
+from .delivery import Outgoing, send, send_on_commit
+from .migrating import migrating
+
+logger = logging.getLogger("django_redis_bus.publishers")
+
+DELIVERIES = ("on_commit", "immediate")
+
+
+class Publisher:
+    """One entry of PUBLISHERS, ready to work: every path imported, every field found.
+
+    Subclasses connect their receivers in `connect()` and call `publish()` from them.
+
+    Args:
+        alias: the bus.
+        config: the entry.
+
+    Raises ConfigurationError or ImportError for an entry that cannot work.
+    """
+
+    def __init__(self, alias: str, config: PublisherConfig) -> None:
+        if config.delivery not in DELIVERIES:
+            raise ConfigurationError(f"DELIVERY {config.delivery!r} is not available")
+        self.alias = alias
+        self.config = config
+        self.payload = function(config.payload)
+        self.when = function(config.when)
+        self._connected: list[tuple[Signal, Any, str]] = []
+
+    def connect(self) -> None:
+        """Connect the receivers."""
+        raise NotImplementedError
+
+    def disconnect(self) -> None:
+        """Undo connect()."""
+        for signal, sender, uid in self._connected:
+            signal.disconnect(sender=sender, dispatch_uid=uid)
+        self._connected.clear()
+
+    def listen(self, signal: Signal, receiver: Callable[..., None], sender: Any, what: str) -> None:
+        """Connect `receiver`; `what` names it among the receivers of this publisher."""
+        uid = f"django_redis_bus.publishers:{self.alias}:{self.config.name}:{what}"
+        signal.connect(receiver, sender=sender, weak=False, dispatch_uid=uid)
+        self._connected.append((signal, sender, uid))
+
+    def silent(self, raw: bool) -> bool:
+        """Return whether nothing is published now: fixtures being loaded, `migrate` running."""
+        return (raw and not self.config.raw) or (not self.config.during_migrate and migrating())
+
+    def publish(
+        self,
+        about: str,
+        data: object,
+        *,
+        topic: str,
+        type: str,
+        key: str | None,
+        subject: str | None,
+        using: str | None,
+    ) -> None:
+        """Encode an event now and send it as DELIVERY says.
+
+        Args:
+            about: what it is about, for the log.
+            using: the database whose transaction it belongs to.
+
+        The rest is as in Bus.message(), and raises as that does.
+        """
+        message = buses[self.alias].message(topic, data, type=type, key=key, subject=subject)
+        item = Outgoing(self.alias, self.config.name, about, message)
+        if self.config.delivery == "immediate":
+            error = send([item])
+        else:
+            error = send_on_commit(item, using or DEFAULT_DB_ALIAS)
+        if error is not None and self.config.on_error == "raise":
+            raise _NotSent(error)
+
+    def failed(self, error: Exception, about: str) -> None:
+        """Log `error`; raise it where that was asked for, or is the only honest way."""
+        if isinstance(error, _NotSent):
+            raise error.error from None
+        # Circles have to end in the handler that goes round in them, not in a log.
+        if isinstance(error, HopLimitExceeded) or self.config.on_error == "raise" or _broke_a_transaction():
+            raise error
+        logger.error("Publisher %r of bus %r: no event for %s.", self.config.name, self.alias, about, exc_info=error)
+
+
+class _NotSent(BusError):
+    """Carries the error of a failed, already logged sending up to Publisher.failed()."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def function(path: str | None) -> Callable[..., Any] | None:
+    """Return the function at a dotted path. Raises ImportError, ConfigurationError if it is no function."""
+    if path is None:
+        return None
+    found = import_string(path)
+    if not callable(found):
+        raise ConfigurationError(f"{path} cannot be called")
+    return found  # type: ignore[no-any-return]
+
+
+def _broke_a_transaction() -> bool:
+    """Return whether a transaction of this thread can no longer be committed.
+
+    After a failed query PostgreSQL turns the COMMIT into a ROLLBACK without a word: to hide that error from
+    the caller would be to lose the save.
+    """
+    return any(
+        connection.in_atomic_block and not connection.is_usable()
+        for connection in connections.all(initialized_only=True)
+    )

@@ -1,0 +1,164 @@
+"""The values of an instance's columns, as they stand in its row after the save that is being announced."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Any, NamedTuple
+
+import django
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db.models import CompositePrimaryKey, Field, FileField, ForeignKey, Model
+from django.db.models.fields.files import FieldFile
+
+from django_redis_bus.core.exceptions import ConfigurationError, did_you_mean
+
+# What a column of Django's own field classes holds once it is stored. `Order(total="9.90")` holds a str
+# until it is loaded again; the event says Decimal both times.
+_KINDS: Mapping[str, type] = {
+    "AutoField": int, "BigAutoField": int, "SmallAutoField": int, "IntegerField": int, "BigIntegerField": int,
+    "SmallIntegerField": int, "PositiveIntegerField": int, "PositiveBigIntegerField": int,
+    "PositiveSmallIntegerField": int, "BooleanField": bool, "DecimalField": decimal.Decimal,
+    "FloatField": float, "CharField": str, "TextField": str, "SlugField": str, "UUIDField": uuid.UUID,
+    "DateTimeField": dt.datetime, "DateField": dt.date, "TimeField": dt.time,
+    "DurationField": dt.timedelta,
+}  # fmt: skip
+# Until Django 6.0 an update leaves the old value of a GeneratedField on the instance.
+_GENERATED_GO_STALE = django.VERSION < (6, 0)
+
+
+class Column(NamedTuple):
+    """One column that a publisher reads."""
+
+    attname: str
+    kind: type | None
+    """The type of a stored value; None for fields that are not Django's own."""
+    clean: Callable[[Any], Any]
+    """Makes what was assigned what will be loaded."""
+    generated: bool
+
+
+def column_field(model: type[Model], name: str) -> Field[Any, Any]:
+    """Return the concrete field that `name` means: a field's name, its attname ("customer_id") or "pk".
+
+    Raises ConfigurationError, saying what it is instead or what there is.
+    """
+    if name == "pk" and not isinstance(model._meta.pk, CompositePrimaryKey):
+        return model._meta.pk
+    for field in model._meta.concrete_fields:
+        if name in (field.name, field.attname):
+            return field
+    known = [field.name for field in model._meta.concrete_fields]
+    label = model._meta.label
+    try:
+        other = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        message = f"{label} has no field {name!r}. {did_you_mean(name, known)}Its fields: {', '.join(known)}."
+        raise ConfigurationError(message) from None
+    kind = "many-to-many" if other.many_to_many else "reverse" if other.auto_created else "virtual"
+    raise ConfigurationError(
+        f"{label}.{name} is a {kind} field, not a column. Build its part of the data in a PAYLOAD function; "
+        f"the columns are: {', '.join(known)}."
+    )
+
+
+def key_fields(model: type[Model]) -> list[Field[Any, Any]]:
+    """Return the field or fields of the primary key."""
+    return list(model._meta.pk_fields)
+
+
+def column(field: Field[Any, Any]) -> Column:
+    """Return how the column of `field` is read."""
+    target = field
+    while isinstance(target, ForeignKey):
+        target = target.target_field
+    # A field class of someone else's may well hold something that to_python() would not take.
+    own = type(target).__module__.startswith("django.db.models.")
+    kind = _KINDS.get(target.get_internal_type()) if own else None
+    return Column(field.attname, kind, _cleaner(target, kind), getattr(field, "generated", False))
+
+
+def _cleaner(field: Field[Any, Any], kind: type | None) -> Callable[[Any], Any]:
+    if isinstance(field, FileField):
+        return lambda value: value.name if isinstance(value, FieldFile) else value
+    if kind is None:
+        return lambda value: bytes(value) if isinstance(value, memoryview) else value
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, Enum):
+            return value.value
+        try:
+            value = field.to_python(value)
+        except (ValidationError, TypeError, ValueError):
+            return value
+        # A SafeString is a str to everyone but an encoder.
+        return str.__str__(value) if isinstance(value, str) else value
+
+    return clean
+
+
+def stored(model: type[Model], pk: object, attnames: Sequence[str], using: str) -> dict[str, Any] | None:
+    """Return the stored values of one row, by attname, with one query; None if there is no such row."""
+    rows = model._base_manager.using(using).filter(pk=pk).values_list(*attnames)[:1]
+    for row in rows:
+        return dict(zip(attnames, row, strict=True))
+    return None
+
+
+class Reader:
+    """Reads some columns of instances of one model.
+
+    Args:
+        model: the publisher's model; instances may be of its proxies and children.
+        fields: which columns.
+    """
+
+    def __init__(self, model: type[Model], fields: Iterable[Field[Any, Any]]) -> None:
+        self.model = model
+        self._pk_attname: str = model._meta.pk.attname
+        self.columns: dict[str, Column] = {field.attname: column(field) for field in fields}
+
+    def missing(self, instance: Model, *, updated: bool = False) -> list[str]:
+        """Return the attnames of the columns whose stored value the instance does not hold.
+
+        It lacks deferred fields (asking for them would be one query each), expressions such as F("count") +
+        1, and generated columns after an update.
+        """
+        loaded = instance.__dict__
+        return [
+            attname
+            for attname, (_, kind, _, generated) in self.columns.items()
+            if attname not in loaded
+            or (type(loaded[attname]) is not kind and hasattr(loaded[attname], "resolve_expression"))
+            or (generated and updated and _GENERATED_GO_STALE)
+        ]
+
+    def clean(self, attname: str, value: Any) -> Any:
+        """Return `value` as the column holds it once it is stored."""
+        _, kind, clean, _ = self.columns[attname]
+        return value if value is None or type(value) is kind else clean(value)
+
+    def read(
+        self, instance: Model, using: str, *, updated: bool = False, known: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return the stored values by attname, with no query if the instance holds them and with one if not.
+
+        Args:
+            updated: whether the instance was just updated, not created.
+            known: values read earlier, for a row that is gone by now.
+        """
+        fetched: Mapping[str, Any] = known or {}
+        missing = [name for name in self.missing(instance, updated=updated) if name not in fetched]
+        if missing:
+            row = stored(self.model, getattr(instance, self._pk_attname), missing, using)
+            if row is None:
+                raise LookupError(f"the row is gone, and the instance does not hold {', '.join(missing)}")
+            fetched = {**fetched, **row}
+        values = {}
+        for attname, kind, clean, _ in self.columns.values():
+            value = fetched[attname] if attname in fetched else getattr(instance, attname)
+            values[attname] = value if value is None or type(value) is kind else clean(value)
+        return values

@@ -1,0 +1,1 @@
+"""The loops: read, run, settle, renew, stop. They know neither Redis nor Django, only the ports in `core`."""

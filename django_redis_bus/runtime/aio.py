@@ -1,0 +1,137 @@
+"""Run `async def` handlers together on one event loop, in order per key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from threading import Condition, Lock, Thread
+from time import perf_counter
+
+from ..core.ports import Delivery
+from .dispatch import Dispatcher, Done
+from .executors import KeepGoing
+from .lanes import Lanes
+
+
+class LoopThread:
+    """One event loop in a thread of its own, shared by the async executors of a process."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._run, name="bus-asyncio", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+        self.loop.close()
+
+    def close(self) -> None:
+        """Stop the loop and wait a moment for its end."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(1.0)
+
+
+class AsyncExecutor:
+    """See Executor.
+
+    Args:
+        dispatcher: runs one delivery.
+        loop: where coroutines run.
+        slots: how many run at the same moment.
+    """
+
+    inline = False
+
+    def __init__(self, dispatcher: Dispatcher, *, loop: asyncio.AbstractEventLoop, slots: int) -> None:
+        self.slots = slots
+        self._dispatcher = dispatcher
+        self._loop = loop
+        # On the event loop only:
+        self._lanes = Lanes()
+        self._waiting: deque[Delivery] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+        # Shared with the group's loop, under the lock:
+        self._lock = Lock()
+        self._finished = Condition(self._lock)
+        self._done: Done = []
+        self._held = 0
+        self._enough = 1
+        self._spent = (0, 0.0)
+
+    @property
+    def held(self) -> int:
+        return self._held
+
+    def feed(self, deliveries: list[Delivery], keep_going: KeepGoing) -> list[Delivery]:
+        with self._lock:
+            self._held += len(deliveries)
+        self._loop.call_soon_threadsafe(self._take, deliveries)
+        return []
+
+    def drain(self, wait_s: float, enough: int) -> Done:
+        with self._lock:
+            self._enough = enough
+            if wait_s > 0 and self._held and len(self._done) < enough:
+                self._finished.wait(wait_s)
+            done, self._done = self._done, []
+        return done
+
+    def spent(self) -> tuple[int, float]:
+        with self._lock:
+            spent, self._spent = self._spent, (0, 0.0)
+        return spent
+
+    def take_back(self) -> list[Delivery]:
+        return asyncio.run_coroutine_threadsafe(self._take_back(), self._loop).result(timeout=5.0)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._cancel)
+
+    async def _take_back(self) -> list[Delivery]:
+        taken = [*self._waiting, *self._lanes.take_back()]
+        self._waiting.clear()
+        with self._lock:
+            self._held -= len(taken)
+        return taken
+
+    def _cancel(self) -> None:
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+
+    def _take(self, deliveries: list[Delivery]) -> None:
+        start = [d for d in deliveries if self._lanes.admit(d)]
+        self._waiting.extend(start)
+        begin = self._loop.create_task(self._begin())
+        self._tasks.add(begin)
+        begin.add_done_callback(self._tasks.discard)
+
+    async def _begin(self) -> None:
+        try:
+            await self._dispatcher.abegin()
+        finally:
+            self._start()
+
+    def _start(self) -> None:
+        while self._waiting and len(self._tasks) <= self.slots and not self._closed:
+            task = self._loop.create_task(self._run(self._waiting.popleft()))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, delivery: Delivery) -> None:
+        started = perf_counter()
+        decision = await self._dispatcher.arun(delivery)
+        seconds = perf_counter() - started
+        following = self._lanes.finished(delivery)
+        if following is not None:
+            self._waiting.append(following)
+        with self._lock:
+            self._held -= 1
+            self._spent = (self._spent[0] + 1, self._spent[1] + seconds)
+            self._done.append((delivery, decision))
+            if len(self._done) >= self._enough or not self._held:
+                self._finished.notify()
+        if self._waiting:
+            self._loop.call_soon(self._start)

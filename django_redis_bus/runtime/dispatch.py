@@ -1,0 +1,213 @@
+"""Run one delivery: read the entry, find its handler, call it inside the middleware, decide."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from time import perf_counter
+from typing import Any
+
+from ..core.envelope import EntryReader
+from ..core.events import Event
+from ..core.exceptions import UnreadableEntry
+from ..core.handlers import Handler, MiddlewareHooks, Router
+from ..core.policy import ACK, Decision, Retry, crashed, decide
+from ..core.ports import Delivery
+
+Done = list[tuple[Delivery, Decision]]
+
+_UNREAD = Retry()
+"""The policy of what never reached a handler."""
+
+
+class Dispatcher:
+    """Turns deliveries into decisions. Never raises for what an entry or a handler does.
+
+    Args:
+        reader: entries to Events.
+        router: Events to handlers.
+        middleware: outermost first; hooks they do not override are never called.
+        luck: returns a random number in [0, 1).
+    """
+
+    def __init__(
+        self,
+        reader: EntryReader,
+        router: Router,
+        middleware: Sequence[MiddlewareHooks],
+        luck: Callable[[], float],
+    ) -> None:
+        self._read = reader.read
+        self._only = router.only
+        self._route = router.route
+        self._luck = luck
+        self._begin = _overridden(middleware, "begin")
+        self._abegin = _overridden(middleware, "abegin")
+        self._around = _overridden(middleware, "around")
+        self._failed = _overridden(middleware, "failed")
+        self._afailed = _overridden(middleware, "afailed")
+        self._outcome = _overridden(middleware, "outcome")
+
+    def begin(self) -> None:
+        """Call before each batch, in the thread that runs it."""
+        for hook in self._begin:
+            hook()
+
+    async def abegin(self) -> None:
+        """Call before each batch of coroutines."""
+        for hook in self._abegin:
+            await hook()
+
+    def run(self, delivery: Delivery) -> Decision:
+        """Run a delivery's handler here and now."""
+        started = perf_counter()
+        handler: Handler | None = None
+        event: Event[Any] | None = None
+        try:
+            event = self._read(delivery.entry_id, delivery.fields, delivery.attempt)
+            handler = self._only or self._route(event.type)
+            if handler is None:
+                decision: Decision = ACK
+            elif delivery.redelivered and (dead := crashed(delivery.attempt, handler.retry)) is not None:
+                decision = dead
+            else:
+                self._call(handler, event)
+                decision = ACK
+        except BaseException as error:
+            decision = self._decide(error, delivery, handler)
+            self._after_failure(error)
+        for hook in self._outcome:
+            hook(handler, event, delivery, decision, perf_counter() - started)
+        return decision
+
+    async def arun(self, delivery: Delivery) -> Decision:
+        """Run a delivery's `async def` handler on this event loop."""
+        started = perf_counter()
+        handler: Handler | None = None
+        event: Event[Any] | None = None
+        try:
+            event = self._read(delivery.entry_id, delivery.fields, delivery.attempt)
+            handler = self._only or self._route(event.type)
+            if handler is None:
+                decision: Decision = ACK
+            elif delivery.redelivered and (dead := crashed(delivery.attempt, handler.retry)) is not None:
+                decision = dead
+            else:
+                await self._acall(handler, event)
+                decision = ACK
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            decision = self._decide(error, delivery, handler)
+            if not isinstance(error, UnreadableEntry):
+                for afailed in self._afailed:
+                    await afailed()
+        for hook in self._outcome:
+            hook(handler, event, delivery, decision, perf_counter() - started)
+        return decision
+
+    def run_batch(self, deliveries: Sequence[Delivery]) -> Done:
+        """Run deliveries of a group with batch handlers: one call per handler, one decision per delivery."""
+        done: Done = []
+        calls: dict[str, tuple[Handler, list[tuple[Delivery, Event[Any]]]]] = {}
+        for delivery in deliveries:
+            try:
+                event = self._read(delivery.entry_id, delivery.fields, delivery.attempt)
+            except UnreadableEntry as error:
+                self._finish(done, None, None, delivery, self._decide(error, delivery, None), 0.0)
+                continue
+            handler = self._only or self._route(event.type)
+            dead = crashed(delivery.attempt, handler.retry) if handler and delivery.redelivered else None
+            if handler is None or dead is not None:
+                self._finish(done, handler, event, delivery, dead or ACK, 0.0)
+            elif delivery.attempt > 1 or delivery.solo:
+                # A batch that failed as a whole is run again one by one: the good ones pass.
+                self._run_together(done, handler, [(delivery, event)])
+            else:
+                calls.setdefault(handler.name, (handler, []))[1].append((delivery, event))
+        for handler, items in calls.values():
+            size = handler.batch or 1
+            for at in range(0, len(items), size):
+                self._run_together(done, handler, items[at : at + size])
+        return done
+
+    def _run_together(self, done: Done, handler: Handler, items: list[tuple[Delivery, Event[Any]]]) -> None:
+        started = perf_counter()
+        errors: list[BaseException | None] = [None] * len(items)
+        try:
+            said = self._call(handler, items[0][1], [event for _, event in items])
+            errors = _each(said, len(items), handler)
+        except BaseException as error:
+            errors = [error] * len(items)
+            self._after_failure(error)
+        seconds = (perf_counter() - started) / len(items)
+        for (delivery, event), failure in zip(items, errors, strict=True):
+            decision = ACK if failure is None else self._decide(failure, delivery, handler)
+            self._finish(done, handler, event, delivery, decision, seconds)
+
+    def _finish(
+        self, done: Done, handler: Handler | None, event: Event[Any] | None, delivery: Delivery, decision: Decision,
+        seconds: float,
+    ) -> None:  # fmt: skip
+        done.append((delivery, decision))
+        for hook in self._outcome:
+            hook(handler, event, delivery, decision, seconds)
+
+    def _call(self, handler: Handler, event: Event[Any], events: list[Event[Any]] | None = None) -> object:
+        argument = event if events is None else events
+        entered = self._contexts(handler, event)
+        if not entered:
+            return handler.fn(argument)
+        if len(entered) == 1:
+            with entered[0]:
+                return handler.fn(argument)
+        with ExitStack() as stack:
+            for context in entered:
+                stack.enter_context(context)
+            return handler.fn(argument)
+
+    async def _acall(self, handler: Handler, event: Event[Any]) -> None:
+        with ExitStack() as stack:
+            for context in self._contexts(handler, event):
+                stack.enter_context(context)
+            await handler.fn(event)
+
+    def _contexts(self, handler: Handler, event: Event[Any]) -> list[AbstractContextManager[object]]:
+        return [context for around in self._around if (context := around(event, handler)) is not None]
+
+    def _decide(self, error: BaseException, delivery: Delivery, handler: Handler | None) -> Decision:
+        policy = _UNREAD if handler is None else handler.retry
+        return decide(error, attempt=delivery.attempt, policy=policy, luck=self._luck())
+
+    def _after_failure(self, error: BaseException) -> None:
+        if not isinstance(error, UnreadableEntry):
+            for hook in self._failed:
+                hook()
+
+
+def _each(said: object, count: int, handler: Handler) -> list[BaseException | None]:
+    """Return one error or None per event from what a batch handler returned."""
+    if said is None:
+        return [None] * count
+    if not isinstance(said, Sequence) or len(said) != count:
+        raise TypeError(
+            f"batch handler {handler.name} must return None, or a sequence with one item (None or an exception) "
+            f"for each of its {count} events; it returned {type(said).__name__}"
+        )
+    for item in said:
+        if item is not None and not isinstance(item, BaseException):
+            raise TypeError(
+                f"batch handler {handler.name} returned a {type(item).__name__} for an event, not None or an exception"
+            )
+    return list(said)
+
+
+def _overridden(middleware: Sequence[MiddlewareHooks], hook: str) -> list[Callable[..., Any]]:
+    """Return the bound hooks of those that do something in it."""
+    found = []
+    for one in middleware:
+        method = getattr(one, hook, None)
+        if method is not None and not getattr(method, "is_no_op", False):
+            found.append(method)
+    return found

@@ -1,0 +1,284 @@
+"""The loop of one consumer in one group of one stream: read, feed, settle; heal; stop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from time import monotonic, sleep
+
+from ..core.exceptions import GroupMissing, TransportError
+from ..core.pace import TURN_S, Pace
+from ..core.ports import Delivery, GroupLink, Opened
+from .claiming import Claiming
+from .executors import Executor
+from .health import Health
+from .options import LoopOptions
+from .settling import Settling
+from .stopping import Stopping
+
+logger = logging.getLogger("django_redis_bus.consumer")
+
+BLOCK_MS = 500
+"""An idle read waits so long: the time to notice a stop."""
+GONE_WAIT_S = 0.05
+"""Before a group that has gone is made anew."""
+
+
+class GroupLoop:
+    """Runs in one thread from `run` to its end.
+
+    Args:
+        link: the consumer's connection.
+        executor: runs deliveries.
+        pace: says how many to read.
+        options: see LoopOptions.
+        stopping: asked to stop?
+        health: shared by the loops of the process.
+        luck: returns a random number in [0, 1).
+        opened: called with the state of the group, once, before the first read.
+    """
+
+    def __init__(
+        self,
+        link: GroupLink,
+        executor: Executor,
+        pace: Pace,
+        options: LoopOptions,
+        *,
+        stopping: Stopping,
+        health: Health,
+        luck: Callable[[], float],
+        opened: Callable[[str, Opened], None],
+    ) -> None:
+        self.link = link
+        self.executor = executor
+        self.options = options
+        self.settling = Settling(link, options)
+        self.fatal: BaseException | None = None
+        self.ended = False
+        self._pace = pace
+        self._stopping = stopping
+        self._health = health
+        self._luck = luck
+        self._opened = opened
+        self._told = False
+        self._entered = False
+        self._claiming = Claiming(link, options.name, lease_s=options.lease_s, retention=options.retention, luck=luck)
+        self._next: list[Delivery] = []
+        self._full = False
+        self._exhausted = False
+        self._looked = False
+        self._gone = False
+        self._taken = 0
+        self._turn_ends = 0.0
+
+    # --- called by other threads
+
+    @property
+    def entered(self) -> bool:
+        """Whether it holds a consumer name."""
+        return self._entered
+
+    @property
+    def empty(self) -> bool:
+        """Whether it has nothing in hand."""
+        return self.settling.idle
+
+    def lose_name(self) -> None:
+        """Another consumer has our name: enter anew before the next turn."""
+        self._entered = False
+
+    def abandon(self) -> None:
+        """The deadline has passed with a handler still running: let others take everything in hand."""
+        if in_hand := self.settling.in_hand():
+            self.link.release(in_hand)
+
+    # --- the loop
+
+    def run(self) -> None:
+        """Consume until asked to stop, or until `burst` or `max_events` is reached. Never raises; see `fatal`."""
+        try:
+            while not (self._stopping.requested or self._exhausted):
+                if (wait_s := self._attempt(self._turn)) > 0:
+                    self._stopping.wait(wait_s)
+            self._finish()
+        except BaseException as error:
+            self.fatal = error
+        finally:
+            self.executor.close()
+            self.link.close()
+            self.ended = True
+
+    def _attempt(self, step: Callable[[], None]) -> float:
+        """Do one step. Returns the seconds to wait before the next: 0, or more if something is wrong."""
+        try:
+            if not self._entered:
+                self._enter()
+            step()
+        except GroupMissing as error:
+            logger.warning("%s: the group has gone and is made anew (%s)", self.options.name, error)
+            wait_s = GONE_WAIT_S * (1 + self._luck())
+        except TransportError as error:
+            wait_s = self._health.trouble(self.options.name, error, self._luck())
+        else:
+            self._health.fine(self.options.name)
+            return 0.0
+        # Whoever took over meanwhile may have our name, and replies may have been lost on their way to us.
+        self._entered = False
+        self.settling.distrust()
+        return wait_s
+
+    def _enter(self) -> None:
+        opened = self.link.open(self.options.start)
+        self.link.join()
+        self.link.beat()
+        self._claiming.entered()
+        self._entered = True
+        if not self._told:
+            self._told = True
+            self._opened(self.link.consumer, opened)
+        elif opened.recreated:
+            logger.warning("%s: group recreated from where it was; some events may come again", self.options.name)
+
+    def _turn(self) -> None:
+        """One round: settle what finished, ask for more, run what is here, take what came."""
+        self._claim()
+        acks = self.settling.settle()
+        batch = self._next
+        held = self._held
+        want = self._want(held, batch)
+        asked_at = monotonic()
+        if want or acks:
+            self.link.send(acks, want, self._block_ms(held) if want else None)
+        self._next = []
+        if batch:
+            self._feed(batch)
+        if want or acks:
+            fresh = self.link.receive()
+            self.settling.acked()
+            if want:
+                self._arrived(fresh, want, asked_at if batch else monotonic())
+        self._collect(wait_s=TURN_S if not want and self.executor.held else 0.0)
+        if not (held or self._next):
+            self._when_idle()
+
+    def _collect(self, wait_s: float) -> None:
+        """Take in what the executor has finished."""
+        self.settling.take(self.executor.drain(wait_s, self._pace.enough()))
+        if not self.executor.inline:
+            self._pace.measured(*self.executor.spent())
+
+    def _want(self, held: int, batch: list[Delivery]) -> int:
+        if self.settling.stuck(self._pace.batch):
+            return 0
+        if self.executor.inline and batch and not self._full:
+            return 0  # nothing waits behind this batch: run it now, read after it
+        return self._room(self._pace.want(held))
+
+    def _block_ms(self, held: int) -> int | None:
+        if self.options.burst:
+            return None
+        if not held:
+            return self._claiming.until_next_ms(BLOCK_MS)
+        return None if self.executor.inline else int(TURN_S * 1000)
+
+    def _arrived(self, fresh: list[Delivery], want: int, since: float) -> None:
+        self._full = len(fresh) >= want
+        if not fresh:
+            return
+        self._looked = False
+        self.settling.lease(fresh, since)
+        if monotonic() - since > self.options.lease_s / 2:
+            # They came while a handler ran for longer than expected: a peer may have them already.
+            self.settling.give_back(fresh)
+            return
+        self._taken += len(fresh)
+        self._next += fresh
+
+    def _feed(self, batch: list[Delivery]) -> None:
+        started = monotonic()
+        self._turn_ends = started + self.options.lease_s / 2
+        left = self.executor.feed(batch, self._keep_going)
+        if left:
+            # Asked to stop, or the batch takes longer than anyone could know when it was read: others may have it.
+            self.settling.give_back(left)
+            self._taken -= len(left)
+        if self.executor.inline:
+            self._pace.measured(len(batch) - len(left), monotonic() - started)
+
+    def _keep_going(self) -> bool:
+        return not self._stopping.requested and monotonic() < self._turn_ends
+
+    def _claim(self) -> None:
+        """Take what is due for a retry and what others left behind, if there is room for it."""
+        if not self._claiming.is_time() or self._held > self._pace.soon or self.settling.stuck(self._pace.batch):
+            return
+        room = self._room(self._pace.chunk)
+        if room <= 0:
+            return
+        deliveries = self._claiming.claim(room, self.settling.in_hand)
+        if not deliveries:
+            return
+        self._looked = False
+        self._taken += len(deliveries)
+        self.settling.lease(deliveries, monotonic())
+        if deliveries[0].solo:
+            self._run_alone(deliveries)
+        else:
+            self._next = deliveries + self._next
+
+    @property
+    def _held(self) -> int:
+        return self.executor.held + len(self._next)
+
+    def _room(self, count: int) -> int:
+        """Return `count`, or what `max_events` leaves of it."""
+        if self.options.max_events is None:
+            return count
+        return max(0, min(count, self.options.max_events - self._taken))
+
+    def _run_alone(self, suspects: list[Delivery]) -> None:
+        """Run an entry with which its owner died more than once; nothing else is fed meanwhile."""
+        self._feed(suspects)
+        while self.executor.held and not self._stopping.requested:
+            self._collect(TURN_S)
+        self._collect(0.0)
+
+    def _when_idle(self) -> None:
+        if self.settling.unsettled:
+            return
+        if self.options.max_events is not None and self.settling.counts.outcomes >= self.options.max_events:
+            self._exhausted = True
+        if self.options.burst and not self._claiming.searching:
+            if self._looked:
+                self._exhausted = True
+            self._looked = True
+            self._claiming.look_now()
+
+    # --- the end
+
+    def _finish(self) -> None:
+        """Let running handlers finish until the deadline, settle, release what did not start, leave."""
+        self.settling.give_back(self._next + self.executor.take_back())
+        self._next = []
+        while self.executor.held and self._stopping.left_s > 0:
+            self._collect(min(TURN_S, self._stopping.left_s))
+        self._collect(0.0)
+        while not self._gone:
+            if self.settling.idle and not self._entered:
+                break  # nothing to say, and perhaps nobody to say it to
+            if (wait_s := self._attempt(self._goodbye)) > 0:
+                if self._stopping.left_s <= 0:
+                    break
+                sleep(min(wait_s, self._stopping.left_s))
+        self.settling.report()
+
+    def _goodbye(self) -> None:
+        acks = self.settling.settle()
+        if acks:
+            self.link.send(acks, 0, None)
+            self.link.receive()
+            self.settling.acked()
+        self.settling.release()
+        self.link.leave()
+        self._gone = True

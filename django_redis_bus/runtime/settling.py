@@ -1,0 +1,205 @@
+"""Performs decisions: acks, retries, dead letters, releases. The one place that does, and it forgets nothing it has
+not done."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from dataclasses import dataclass
+from time import monotonic
+
+from ..core.exceptions import OutOfMemory, UnreadableEntry
+from ..core.policy import ACK, Ack, DeadLetter, Decision, RetryLater
+from ..core.ports import Delivery, Failure, Grave, GroupLink
+from .dispatch import Done
+from .options import LoopOptions
+
+logger = logging.getLogger("django_redis_bus.consumer")
+
+ERROR_CHARS = 1_000
+TRACEBACK_CHARS = 8_000
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the deliveries of one loop."""
+
+    handled: int = 0
+    retried: int = 0
+    dead: int = 0
+    taken_over: int = 0
+    """Finished here after another consumer had taken them: they may run twice."""
+
+    @property
+    def outcomes(self) -> int:
+        return self.handled + self.retried + self.dead
+
+
+class Settling:
+    """What one loop has in hand and what it still has to tell the transport."""
+
+    def __init__(self, link: GroupLink, options: LoopOptions) -> None:
+        self.counts = Counts()
+        self._link = link
+        self._name = options.name
+        self._late_s = options.lease_s / 2
+        self._leases: dict[bytes, float] = {}
+        self._done: Done = []
+        self._acks: list[bytes] = []
+        self._back: list[bytes] = []
+        self._full = False
+
+    # --- what is in hand; `in_hand`, `older_than`, `renewed` and `gone` are also called by the keeper's thread
+
+    def lease(self, deliveries: list[Delivery], now: float) -> None:
+        """Note that the leases of these began now."""
+        self._leases.update(dict.fromkeys([d.entry_id for d in deliveries], now))
+
+    def in_hand(self) -> list[bytes]:
+        """Return the ids of everything read and not settled."""
+        return [*self._leases.copy(), *(delivery.entry_id for delivery, _ in self._done)]
+
+    def older_than(self, moment: float) -> list[bytes]:
+        """Return the ids whose leases began before `moment`."""
+        return [entry_id for entry_id, since in self._leases.copy().items() if since < moment]
+
+    def renewed(self, entry_ids: list[bytes], gone: list[bytes], now: float) -> None:
+        """Note the outcome of a renewal."""
+        lost = set(gone)
+        for entry_id in entry_ids:
+            if entry_id in self._leases and entry_id not in lost:
+                self._leases[entry_id] = now
+
+    # --- what has finished
+
+    def take(self, done: Done) -> None:
+        """Take in finished deliveries."""
+        self._done += done
+
+    def give_back(self, deliveries: list[Delivery]) -> None:
+        """Take in deliveries that did not run, for `release`."""
+        self._back += [d.entry_id for d in deliveries]
+
+    @property
+    def unsettled(self) -> int:
+        return len(self._done) + len(self._acks)
+
+    @property
+    def idle(self) -> bool:
+        return not (self._done or self._acks or self._back or self._leases)
+
+    def stuck(self, limit: int) -> bool:
+        """Whether so much waits to be settled that reading more would only add to it."""
+        return len(self._done) >= limit
+
+    def settle(self) -> list[bytes]:
+        """Perform every decision that needs a call of its own; return the ids of plain acks for the next `send`.
+
+        What raises stays noted and is tried again at the next call; all of it can be done twice without harm.
+        """
+        if self._back:
+            self.release()
+        late = monotonic() - self._late_s
+        careful: list[tuple[Delivery, Decision]] = []
+        leases = self._leases
+        acks = self._acks
+        for item in self._done:
+            delivery, decision = item
+            if not isinstance(decision, Ack) or delivery.redelivered or leases.get(delivery.entry_id, late) <= late:
+                careful.append(item)
+            else:
+                acks.append(delivery.entry_id)
+                del leases[delivery.entry_id]
+        self._done = careful
+        if careful:
+            self._settle_carefully(late)
+        return acks
+
+    def acked(self) -> None:
+        """The acks that `settle` returned have arrived."""
+        self.counts.handled += len(self._acks)
+        self._acks = []
+
+    def distrust(self) -> None:
+        """Acks under way may have got lost: they go again, fenced, for they are no longer young."""
+        self._done += [(Delivery(entry_id, []), ACK) for entry_id in self._acks]
+        self._acks = []
+
+    def _settle_carefully(self, late: float) -> None:
+        acks = [d.entry_id for d, decision in self._done if isinstance(decision, Ack)]
+        if acks:
+            fence = any(self._leases.get(entry_id, late) <= late for entry_id in acks)
+            gone = self._link.ack(acks, fence)
+            self._settled(set(acks), gone)
+            self.counts.handled += len(acks) - len(gone)
+        try:
+            self._bury_and_retry()
+        except OutOfMemory as error:
+            # Acks still work on a full Redis, and let it shrink. What cannot be written stays with us.
+            if not self._full:
+                self._full = True
+                logger.error("%s: failed events cannot be put aside and are kept in hand. %s", self._name, error)
+        else:
+            self._full = False
+
+    def _bury_and_retry(self) -> None:
+        for delivery, decision in list(self._done):
+            if isinstance(decision, DeadLetter):
+                grave = Grave(
+                    delivery.entry_id,
+                    delivery.attempt,
+                    decision.reason,
+                    describe(decision.error),
+                    trace(decision.error),
+                )
+                mine = self._link.bury(grave)
+                self._settled({delivery.entry_id}, [] if mine else [delivery.entry_id])
+                self.counts.dead += mine
+        later = [(d, decision) for d, decision in self._done if isinstance(decision, RetryLater)]
+        if later:
+            failures = [
+                Failure(d.entry_id, int(decision.wait_s * 1000), describe(decision.error)) for d, decision in later
+            ]
+            gone = self._link.retry(failures)
+            self._settled({d.entry_id for d, _ in later}, gone)
+            self.counts.retried += len(later) - len(gone)
+
+    def _settled(self, entry_ids: set[bytes], gone: list[bytes]) -> None:
+        self._done = [item for item in self._done if item[0].entry_id not in entry_ids]
+        for entry_id in entry_ids:
+            self._leases.pop(entry_id, None)
+        if gone:
+            self.counts.taken_over += len(gone)
+            logger.warning(
+                "%s: %d events finished here after their lease had gone to another consumer, the first is %s; "
+                "their handlers may run twice. Is the lease shorter than the process can be stopped or stalled?",
+                self._name, len(gone), gone[0].decode(),
+            )  # fmt: skip
+
+    def release(self) -> None:
+        """Let others take what did not run."""
+        if self._back:
+            self._link.release(self._back)
+            for entry_id in self._back:
+                self._leases.pop(entry_id, None)
+            self._back = []
+
+    def report(self) -> None:
+        """Say what is left behind, at the end."""
+        if self._leases:
+            logger.warning(
+                "%s: %d events were still in hand at the end; another consumer takes them when their lease ends",
+                self._name, len(self._leases),
+            )  # fmt: skip
+
+
+def describe(error: BaseException) -> str:
+    """Return an error as one printable line: its wire-borne parts may hold control characters."""
+    text = f"{type(error).__name__}: {error}" if not isinstance(error, UnreadableEntry) else str(error)
+    return "".join(c if c.isprintable() else " " for c in text[:ERROR_CHARS])
+
+
+def trace(error: BaseException) -> str:
+    """Return the end of the error's traceback, where the cause stands."""
+    text = "".join(traceback.format_exception(error)) if error.__traceback__ else ""
+    return text[-TRACEBACK_CHARS:]

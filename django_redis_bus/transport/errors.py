@@ -1,0 +1,50 @@
+"""redis-py's exceptions as ours."""
+
+from __future__ import annotations
+
+import redis.exceptions as theirs
+
+from ..core.exceptions import BusError, GroupMissing, OutOfMemory, PublishError, Unavailable
+
+_TROUBLE = (
+    "LOADING",
+    "READONLY",
+    "CLUSTERDOWN",
+    "MASTERDOWN",
+    "TRYAGAIN",
+    "BUSY",
+    "UNBLOCKED",
+    "NOREPLICAS",
+    "MISCONF",
+)
+
+LOST = (theirs.ConnectionError, theirs.TimeoutError, OSError, EOFError)
+"""What a dead connection raises."""
+
+
+def text_of(error: BaseException) -> str:
+    """Return redis-py's message: it drops the code of some errors from the text, so the class name is put first."""
+    return f"{type(error).__name__}: {error}"
+
+
+def translate(error: BaseException, *, where: str) -> BusError:
+    """Return our exception for one of redis-py's.
+
+    Args:
+        error: what redis-py raised or returned.
+        where: the server, for the message; never with a password.
+    """
+    message = str(error)
+    if isinstance(error, theirs.AuthenticationError | theirs.NoPermissionError | theirs.AuthorizationError):
+        return PublishError(f"Redis at {where} refuses this user: {message}")
+    if "the stream key no longer exists" in message or message.startswith("NOGROUP") or "No such key" in message:
+        return GroupMissing(f"Redis at {where}: {message}")
+    if isinstance(error, theirs.OutOfMemoryError) or "OOM" in message or "used memory > 'maxmemory'" in message:
+        return OutOfMemory(f"Redis at {where} is full: {message}")
+    if isinstance(error, theirs.BusyLoadingError | theirs.ReadOnlyError | theirs.ClusterDownError):
+        return Unavailable(f"Redis at {where}: {message}")
+    if isinstance(error, LOST):
+        return Unavailable(f"Redis at {where} does not answer: {text_of(error)}")
+    if message.startswith(_TROUBLE) or "can't write against a read only replica" in message.lower():
+        return Unavailable(f"Redis at {where}: {message}")
+    return PublishError(f"Redis at {where} refused: {message}")

@@ -1,0 +1,49 @@
+"""Settings of the test suite.
+
+pytest-django reads them before any conftest, and AppConfig.ready() reads them for good. So the places are
+decided here, once per process (an xdist worker is one), and tests/conftest.py makes what belongs there.
+A manage.py process that a test starts is told the places by its environment: see the fixture process_env.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+RUN_DIR = Path(f"/tmp/bus-run-{os.geteuid()}-{os.getpid()}")
+
+SECRET_KEY = "for tests only"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django_redis_bus",
+    "tests.app",
+]
+
+
+def _sqlite(alias: str, variable: str) -> dict[str, object]:
+    # A file, not :memory:, because threads and subprocesses share it. IMMEDIATE: writers wait in line, and
+    # do not fail with "database is locked".
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ.get(variable, str(RUN_DIR / f"not-the-test-{alias}.sqlite3")),
+        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20},
+        "TEST": {"NAME": str(RUN_DIR / f"{alias}.sqlite3")},
+    }
+
+
+DATABASES = {
+    "default": _sqlite("default", "BUS_TEST_DATABASE"),
+    "other": _sqlite("other", "BUS_TEST_OTHER_DATABASE"),
+}
+MEDIA_ROOT = str(RUN_DIR / "media")
+
+REDIS_BUS = {
+    "default": {
+        "LOCATION": os.environ.get("BUS_TEST_URL", f"unix://{RUN_DIR}/main/s"),
+        "KEY_PREFIX": os.environ.get("BUS_TEST_PREFIX", "tests"),
+        "SOURCE": "tests",
+    }
+}
