@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
+from asyncio import _get_running_loop as get_event_loop_if_running
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from threading import Lock
 from time import time
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, cast
 
 from django.core.signals import setting_changed
 from django.dispatch import receiver
@@ -36,6 +38,18 @@ from .transport.publish import aappend, append
 if TYPE_CHECKING:
     from .topics import BoundStream, Stream
 
+
+class Attributes(TypedDict, total=False):
+    """What may be said of an event beside its data. See Stream.publish."""
+
+    type: str | None
+    key: str | None
+    subject: str | None
+    id: str | None
+    time: datetime | None
+    extensions: Mapping[str, str] | None
+
+
 Topic: TypeAlias = "Stream | BoundStream | str"
 Item: TypeAlias = "Message | tuple[Topic, Any]"
 Result: TypeAlias = Published | BusError
@@ -54,19 +68,18 @@ class Bus:
             embedded_dir=conf.embedded_dir(),
         )
         self._serializer = serializers()[config.serializer]
-        self._second = -1
-        self._second_text = ""
+        self._clock = (-1, "")
 
     def __repr__(self) -> str:
         return f"Bus({self.alias!r}, {self.clients.where})"
 
     # --- publish
 
-    def publish(self, topic: Topic, data: Any, **attributes: Any) -> Published:
+    def publish(self, topic: Topic, data: Any, **attributes: Unpack[Attributes]) -> Published:
         """Publish one event. `topic` is a Stream or the name of a declared one; the rest as for Stream.publish."""
         return _one(self.send([self.message(topic, data, **attributes)]))
 
-    async def apublish(self, topic: Topic, data: Any, **attributes: Any) -> Published:
+    async def apublish(self, topic: Topic, data: Any, **attributes: Unpack[Attributes]) -> Published:
         """The async twin of `publish`."""
         return _one(await self.asend([self.message(topic, data, **attributes)]))
 
@@ -92,6 +105,8 @@ class Bus:
 
     def send(self, messages: Sequence[Message]) -> list[Result]:
         """Send encoded messages in one round trip; one result per message, nothing is raised."""
+        if get_event_loop_if_running() is not None:
+            warnings.warn(_BLOCKS, RuntimeWarning, stacklevel=3)
         prefix = self.config.key_prefix
         replies = append(self.clients, [(stream_key(prefix, m.topic), m.fields) for m in messages])
         return [_result(m, reply) for m, reply in zip(messages, replies, strict=True)]
@@ -120,7 +135,7 @@ class Bus:
             raise UnknownTopic.among(name, [s.name for s in registry.streams(self.alias)], alias=self.alias)
         return found
 
-    def message(self, topic: Topic, data: Any, **attributes: Any) -> Message:
+    def message(self, topic: Topic, data: Any, **attributes: Unpack[Attributes]) -> Message:
         """Encode and validate an event now, to be sent later by `send`. Arguments as for `publish`."""
         if isinstance(topic, str):
             from .topics import BoundStream
@@ -201,11 +216,15 @@ class Bus:
     def _now(self) -> str:
         """RFC 3339, UTC. `isoformat` on each event would cost as much as encoding its data."""
         now = time()
-        second = int(now)
-        if second != self._second:
-            self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-            self._second = second
-        return f"{self._second_text}.{int((now - second) * 1e6):06d}Z"
+        second, text = self._clock
+        if second != int(now):
+            second = int(now)
+            text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            self._clock = (second, text)
+        return f"{text}.{int((now - second) * 1e6):06d}Z"
+
+
+_BLOCKS = "A synchronous publish blocks the running event loop; use its async twin: apublish, apublish_many, asend."
 
 
 def _one(results: list[Result]) -> Published:

@@ -163,7 +163,7 @@ def build(
     health = Health()
     loop_thread = LoopThread() if any(s.handlers[0].is_async for s in found) else None
     loops = [_loop(bus, s, options, start, stopping, health, loop_thread, opened) for s in found]
-    return Worker(loops, stopping)
+    return Worker(loops, stopping, at_end=loop_thread.close if loop_thread else lambda: None)
 
 
 def _loop(
@@ -178,13 +178,9 @@ def _loop(
 ) -> GroupLoop:
     config = bus.config
     router = Router(subscription.handlers)
-    reader = EntryReader(
-        subscription.topic,
-        subscription.stream.payloads,
-        list(serializers().values()),
-        max_bytes=config.max_event_bytes,
+    dispatcher = Dispatcher(
+        reader(bus, subscription.stream, subscription.topic), router, middleware(config.middleware), random.random
     )
-    dispatcher = Dispatcher(reader, router, middleware(config.middleware), random.random)
     batch = min(options.batch, router.batch) if router.batch else options.batch
     executor: Executor
     name = f"bus-{subscription.topic}-{subscription.group}"
@@ -215,6 +211,11 @@ def _loop(
         luck=random.random,
         opened=lambda consumer, state: opened(consumer, subscription, state),
     )
+
+
+def reader(bus: Bus, stream: Stream, topic: str) -> EntryReader:
+    """Return what reads the entries of a concrete stream."""
+    return EntryReader(topic, stream.payloads, list(serializers().values()), max_bytes=bus.config.max_event_bytes)
 
 
 def middleware(paths: Sequence[str] | None) -> list[MiddlewareHooks]:

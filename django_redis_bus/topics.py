@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from . import conf, registry
-from .bus import Bus, buses
+from .bus import Attributes, Bus, buses
 from .core.config import Retention
 from .core.events import Message, Published
 from .core.exceptions import ConfigurationError
@@ -84,11 +84,11 @@ class Stream:
     def _bound(self) -> BoundStream:
         return BoundStream(self, self.pattern.format({}) if self.pattern.parameters else self.name)
 
-    def message(self, data: Any, **attributes: Any) -> Message:
+    def message(self, data: Any, **attributes: Unpack[Attributes]) -> Message:
         """Encode and validate an event now, to be sent later by `bus.send`. Arguments as for `publish`."""
         return self._bound().message(data, **attributes)
 
-    def publish(self, data: Any, **attributes: Any) -> Published:
+    def publish(self, data: Any, **attributes: Unpack[Attributes]) -> Published:
         """Publish one event.
 
         Args:
@@ -110,7 +110,7 @@ class Stream:
         """
         return self._bound().publish(data, **attributes)
 
-    async def apublish(self, data: Any, **attributes: Any) -> Published:
+    async def apublish(self, data: Any, **attributes: Unpack[Attributes]) -> Published:
         """The async twin of `publish`."""
         return await self._bound().apublish(data, **attributes)
 
@@ -180,15 +180,15 @@ class BoundStream:
     def __repr__(self) -> str:
         return f"BoundStream({self.name!r})"
 
-    def message(self, data: Any, **attributes: Any) -> Message:
+    def message(self, data: Any, **attributes: Unpack[Attributes]) -> Message:
         """See Stream.message."""
         return self.stream.bus.encode(self, data, **attributes)
 
-    def publish(self, data: Any, **attributes: Any) -> Published:
+    def publish(self, data: Any, **attributes: Unpack[Attributes]) -> Published:
         """See Stream.publish."""
         return self.stream.bus.publish(self, data, **attributes)
 
-    async def apublish(self, data: Any, **attributes: Any) -> Published:
+    async def apublish(self, data: Any, **attributes: Unpack[Attributes]) -> Published:
         """The async twin of `publish`."""
         return await self.stream.bus.apublish(self, data, **attributes)
 

@@ -37,6 +37,7 @@ def send(outgoing: Sequence[Outgoing]) -> Exception | None:
     for item in outgoing:
         by_bus.setdefault(item.bus, []).append(item)
     for alias, items in by_bus.items():
+        failed: list[tuple[Outgoing, Exception]]
         try:
             results = buses[alias].send([item.message for item in items])
             failed = [(i, r) for i, r in zip(items, results, strict=True) if isinstance(r, Exception)]
@@ -52,7 +53,7 @@ def _log(alias: str, failed: Sequence[tuple[Outgoing, Exception]]) -> None:
     named = ", ".join(f"{item.publisher}: {item.about} (id {item.message.event_id})" for item, _ in failed[:_NAMED])
     more = f" and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
     logger.error(
-        "Bus %r: %d of the events of its publishers were not sent: %s%s.",
+        "Not sent to bus %r: %d event(s) of its publishers: %s%s.",
         alias, len(failed), named, more,
         exc_info=failed[0][1],
     )  # fmt: skip
@@ -67,9 +68,10 @@ class Batch:
         self.open = True
 
     def commit(self) -> None:
-        """Send everything: the callback of on_commit."""
+        """Send everything, once: the callback of on_commit."""
         self.open = False
-        send(self.outgoing)
+        outgoing, self.outgoing = self.outgoing, []
+        send(outgoing)
 
 
 def send_on_commit(item: Outgoing, using: str) -> Exception | None:
@@ -82,7 +84,8 @@ def send_on_commit(item: Outgoing, using: str) -> Exception | None:
     # Not get_autocommit(): it would open a connection, and without one there is no transaction.
     if not connection.in_atomic_block and (connection.connection is None or connection.autocommit):
         return send([item])
-    active = {sid for sid in connection.savepoint_ids if sid is not None}
+    # None stands for a block without a savepoint.
+    active = set(connection.savepoint_ids) - {None}
     scope = _scope(connection)
     batch = _last_batch(connection, scope)
     # Savepoints of the batch that are no longer active were released: nothing can roll them back alone any

@@ -22,19 +22,23 @@ def find_model(label: str) -> ModelClass:
         raise ConfigurationError(f"{label!r} is not a model: {error}") from error
 
 
+def concrete(model: ModelClass) -> ModelClass:
+    """Return the model that has the table: `model`, or what it is a proxy of."""
+    return model._meta.concrete_model or model
+
+
 def row_classes(model: ModelClass) -> list[ModelClass]:
     """Return the classes over the table of `model`: the concrete model and all its proxies."""
-    concrete = model._meta.concrete_model
-    return [candidate for candidate in apps.get_models() if candidate._meta.concrete_model is concrete]
+    return [candidate for candidate in apps.get_models() if concrete(candidate) is concrete(model)]
 
 
 def child_classes(model: ModelClass) -> list[ModelClass]:
     """Return the multi-table children of `model`, at any depth, with their proxies."""
-    concrete = model._meta.concrete_model
+    parent = concrete(model)
     return [
         candidate
         for candidate in apps.get_models()
-        if candidate._meta.concrete_model is not concrete and issubclass(candidate, concrete)
+        if concrete(candidate) is not parent and issubclass(candidate, parent)
     ]
 
 

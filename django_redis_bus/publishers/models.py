@@ -55,15 +55,18 @@ class ModelPublisher(Publisher):
         self.reader = Reader(self.model, self._columns.values())
         self.reads_more_than_key = len(self._columns) > len(self._own_key)
         self.needs_instance = bool(self.payload or self.when or self._attributes or self.reads_more_than_key)
+        self._parts: list[Saves | Deletes | Relations] = []
+        if {"created", "updated"} & set(config.actions):
+            self._parts.append(Saves(self))
+        if "deleted" in config.actions:
+            self._parts.append(Deletes(self))
+        if "m2m_changed" in config.actions:
+            self._parts.append(Relations(self))
 
     def connect(self) -> None:
         """Connect to the signals of ACTIONS, of each class whose instances count as the model's."""
-        if {"created", "updated"} & set(self.config.actions):
-            Saves(self).connect()
-        if "deleted" in self.config.actions:
-            Deletes(self).connect()
-        if "m2m_changed" in self.config.actions:
-            Relations(self).connect()
+        for part in self._parts:
+            part.connect()
 
     def _data_columns(self) -> list[tuple[str, str]]:
         """Return the name in the data and the attname of each column that FIELDS and EXCLUDE ask for."""
@@ -127,7 +130,7 @@ class ModelPublisher(Publisher):
             data = {**data, "m2m": m2m}
         subject = text_of(tuple(row.values[attname] for attname in self._own_key))
         self.publish(
-            f"{self.model._meta.label} {subject} {action}",
+            self._about(subject, action),
             data,
             topic=self._topic.name(row),
             type=self._types[action],
@@ -138,4 +141,8 @@ class ModelPublisher(Publisher):
 
     def about(self, instance: Model, action: str) -> str:
         """Return what an event is about, for the log: model, primary key and action, nothing else."""
-        return f"{self.model._meta.label} {text_of(getattr(instance, self.model._meta.pk.attname))} {action}"
+        return self._about(text_of(getattr(instance, self.model._meta.pk.attname)), action)
+
+    def _about(self, subject: str | None, action: str) -> str:
+        # A key may be any text, also one with line breaks that would forge log lines.
+        return f"{self.model._meta.label} {subject!r:.100} {action}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Field, ForeignKey, ManyToManyField, Model
 from django.db.models.signals import m2m_changed
 
-from .matching import saving_classes
+from .matching import concrete, saving_classes
 from .remembering import Notes
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Relations:
         fields: dict[type[Model], ManyToManyField[Any, Any]] = {}
         for model in self._classes:
             for field in model._meta.many_to_many:
-                fields.setdefault(field.remote_field.through, field)
+                fields.setdefault(_through(field), field)
         for through, field in fields.items():
             relation = _Relation(field)
             receiver = partial(self.changed, relation)
@@ -92,7 +92,7 @@ class _Relation:
     """
 
     def __init__(self, field: ManyToManyField[Any, Any]) -> None:
-        through = field.remote_field.through
+        through = _through(field)
         self.field = field
         self.near = _foreign_key(through, field.m2m_field_name())
         self.far = _foreign_key(through, field.m2m_reverse_field_name())
@@ -112,15 +112,19 @@ class _Relation:
 
     def names_keys_of(self, model: type[Model]) -> bool:
         """Return whether the ids on the side of the field are primary keys of `model`."""
-        same_table = self.field.model._meta.concrete_model is model._meta.concrete_model
-        return same_table and self.near.target_field.primary_key
+        return concrete(self.field.model) is concrete(model) and self.near.target_field.primary_key
 
     def instances(self, model: type[Model], ids: Sequence[Any], using: str) -> Iterable[Model]:
         """Return the instances that `ids` mean, as far as they are instances of `model`. One query."""
-        has_field = self.field.model._meta.concrete_model
-        own_table = has_field is model._meta.concrete_model or not issubclass(has_field, model)
-        manager = (model if own_table else self.field.model)._base_manager
+        child_has_it = concrete(self.field.model) is not concrete(model) and issubclass(self.field.model, model)
+        manager = (self.field.model if child_has_it else model)._base_manager
         return manager.using(using).filter(**{f"{self.near.target_field.attname}__in": ids}).order_by("pk")
+
+
+def _through(field: ManyToManyField[Any, Any]) -> type[Model]:
+    through = field.remote_field.through
+    assert through is not None
+    return through
 
 
 def _foreign_key(through: type[Model], name: str) -> ForeignKey[Any, Any]:

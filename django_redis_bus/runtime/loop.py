@@ -129,7 +129,8 @@ class GroupLoop:
         return wait_s
 
     def _enter(self) -> None:
-        opened = self.link.open(self.options.start)
+        # Made anew, a group begins where it was or at the beginning: "$" would skip what came since it went.
+        opened = self.link.open("0" if self._told else self.options.start)
         self.link.join()
         self.link.beat()
         self._claiming.entered()
@@ -211,7 +212,7 @@ class GroupLoop:
 
     def _claim(self) -> None:
         """Take what is due for a retry and what others left behind, if there is room for it."""
-        if not self._claiming.is_time() or self._held > self._pace.soon or self.settling.stuck(self._pace.batch):
+        if not self._claiming.is_time() or self._held > 2 * self._pace.soon or self.settling.stuck(self._pace.batch):
             return
         room = self._room(self._pace.chunk)
         if room <= 0:

@@ -202,4 +202,4 @@ def describe(error: BaseException) -> str:
 def trace(error: BaseException) -> str:
     """Return the end of the error's traceback, where the cause stands."""
     text = "".join(traceback.format_exception(error)) if error.__traceback__ else ""
-    return text[-TRACEBACK_CHARS:]
+    return text[-TRACEBACK_CHARS:].encode(errors="backslashreplace").decode()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from threading import Event
-from time import monotonic
+from time import monotonic, sleep
+
+SLICE_S = 0.1
 
 
 class Stopping:
     """Whether and until when to stop.
+
+    `request` is called from signal handlers, which may interrupt any line of the main thread. So there is no lock here,
+    not even one inside a threading.Event: those who wait look again every SLICE_S.
 
     Args:
         drain_s: seconds that running handlers get to finish.
@@ -17,20 +21,18 @@ class Stopping:
         self.drain_s = drain_s
         self.requested = False
         self._deadline = float("inf")
-        self._asked = Event()
 
     def request(self) -> None:
         """Ask to stop. Asked a second time: stop now."""
-        if self.requested:
-            self._deadline = monotonic()
-        else:
-            self._deadline = monotonic() + self.drain_s
+        self._deadline = monotonic() + (0 if self.requested else self.drain_s)
         self.requested = True
-        self._asked.set()
 
     def wait(self, seconds: float) -> bool:
-        """Sleep, or until asked to stop. Returns whether asked."""
-        return self._asked.wait(seconds)
+        """Sleep for `seconds`, or until asked to stop. Returns whether asked."""
+        end = monotonic() + seconds
+        while not self.requested and (left := end - monotonic()) > 0:
+            sleep(min(SLICE_S, left))
+        return self.requested
 
     @property
     def left_s(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Thread
 
 from .keeping import Keeper
@@ -27,11 +27,15 @@ class Worker:
     Args:
         loops: at least one.
         stopping: shared with the loops.
+        at_end: called when all loops have ended.
     """
 
-    def __init__(self, loops: Sequence[GroupLoop], stopping: Stopping) -> None:
+    def __init__(
+        self, loops: Sequence[GroupLoop], stopping: Stopping, at_end: Callable[[], None] = lambda: None
+    ) -> None:
         self.loops = loops
         self._stopping = stopping
+        self._at_end = at_end
         self._keeper = Keeper(loops)
 
     def run(self) -> int:
@@ -48,6 +52,7 @@ class Worker:
             return self._end(threads)
         finally:
             self._keeper.stop()
+            self._at_end()
 
     def run_here(self) -> int:
         """Run the loops one after the other in this thread; for a burst, in tests and scripts."""
@@ -57,6 +62,7 @@ class Worker:
                 loop.run()
         finally:
             self._keeper.stop()
+            self._at_end()
         return self._code(cut_off=False)
 
     def _end(self, threads: Sequence[Thread]) -> int:

@@ -18,7 +18,7 @@ _TROUBLE = (
     "MISCONF",
 )
 
-LOST = (theirs.ConnectionError, theirs.TimeoutError, OSError, EOFError)
+LOST = (theirs.ConnectionError, theirs.TimeoutError, theirs.InvalidResponse, OSError, EOFError)
 """What a dead connection raises."""
 
 

@@ -1,4 +1,8 @@
-"""The Lua scripts, each a file that opens with what it guarantees."""
+"""The Lua scripts, each a file that opens with what it guarantees.
+
+All but dead.lua are flagged `allow-oom`: on a full Redis the bookkeeping of a few bytes must go on, for only acks and
+trimming make room again. A dead letter copies an entry, so Redis may refuse it; it stays pending then.
+"""
 
 from __future__ import annotations
 

@@ -85,9 +85,7 @@ class TestOneTrackedField:
         with django_assert_num_queries(2):
             order.save()
 
-    def test_no_query_for_other_update_fields(
-        self, order: Order, types: Data, django_assert_num_queries: Any
-    ) -> None:
+    def test_no_query_for_other_update_fields(self, order: Order, types: Data, django_assert_num_queries: Any) -> None:
         order.status = "paid"
         with django_assert_num_queries(1):
             order.save(update_fields=["total"])

@@ -59,9 +59,7 @@ def test_children_are_left_out_if_asked(publisher: Configure, types: Data) -> No
     assert types() == ["created", "deleted"]
 
 
-def test_a_child_that_leaves_its_parent_behind_deletes_nothing_of_the_parent(
-    publisher: Configure, types: Data
-) -> None:
+def test_a_child_that_leaves_its_parent_behind_deletes_nothing_of_the_parent(publisher: Configure, types: Data) -> None:
     gift = GiftOrder.objects.create()
     publisher()
     gift.delete(keep_parents=True)

@@ -196,12 +196,12 @@ def test_an_empty_key_is_no_key(publisher: Configure, events: list[Captured]) ->
 
 
 def test_type_with_the_action_in_it(publisher: Configure, events: list[Captured]) -> None:
-    publisher(TYPE="com.example.order-{action}.v1")
+    publisher(TYPE="com.example.order-{action}")
     order = Order.objects.create()
     order.save()
     assert [captured.event.type for captured in events] == [
-        "com.example.order-created.v1",
-        "com.example.order-updated.v1",
+        "com.example.order-created",
+        "com.example.order-updated",
     ]
 
 

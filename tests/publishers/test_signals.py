@@ -21,31 +21,38 @@ LOGIN = {"SIGNAL": "django.contrib.auth.signals.user_logged_in"}
 PAID = {"SIGNAL": "tests.publishers.examples.paid"}
 
 
-def test_nothing_leaves_that_was_not_named(publisher: Configure, events: list[Captured]) -> None:
+@pytest.fixture
+def ann(db: None) -> User:
+    return User.objects.create(username="ann")
+
+
+def test_nothing_leaves_that_was_not_named(publisher: Configure, events: list[Captured], ann: User) -> None:
     publisher(**LOGIN)
-    user_logged_in.send(User, request=None, user=User(pk=7))
+    user_logged_in.send(User, request=None, user=ann)
     [event] = [captured.event for captured in events]
     assert event.data == {}
     assert event.type == "tests.user_logged_in"
     assert (event.key, event.subject) == (None, None)
 
 
-def test_fields_topic_and_key_are_paths_over_the_arguments(publisher: Configure, events: list[Captured]) -> None:
+def test_fields_topic_and_key_are_paths_over_the_arguments(
+    publisher: Configure, events: list[Captured], ann: User
+) -> None:
     publisher(**LOGIN, TOPIC="tenant:{user.pk}:orders", FIELDS=["user.pk", "request.ip"], KEY="user.username")
-    user_logged_in.send(User, request={"ip": "::1"}, user=User(pk=7, username="ann"))
+    user_logged_in.send(User, request={"ip": "::1"}, user=ann)
     [event] = [captured.event for captured in events]
-    assert event.data == {"user.pk": 7, "request.ip": "::1"}
-    assert event.topic == "tenant:7:orders"
+    assert event.data == {"user.pk": ann.pk, "request.ip": "::1"}
+    assert event.topic == f"tenant:{ann.pk}:orders"
     assert event.key == "ann"
 
 
-def test_payload_and_when_get_sender_and_arguments(publisher: Configure, data: Data) -> None:
+def test_payload_and_when_get_sender_and_arguments(publisher: Configure, data: Data, ann: User) -> None:
     publisher(**LOGIN, PAYLOAD="tests.publishers.examples.login_payload", TYPE="login")
-    user_logged_in.send(User, request=None, user=User(pk=7))
+    user_logged_in.send(User, request=None, user=ann)
     publisher(**PAID, WHEN="tests.publishers.examples.is_large", FIELDS=["amount"])
     examples.paid.send(None, amount=5)
     examples.paid.send(None, amount=500)
-    assert data() == [{"user": 7, "sent_by": "User"}, {"amount": 500}]
+    assert data() == [{"user": ann.pk, "sent_by": "User"}, {"amount": 500}]
 
 
 @pytest.mark.parametrize("sender", ["tests.publishers.examples.Till", "tests_app.Customer"])

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Guarantees: an entry is acked together with all that is noted about it; with a fence, only by its owner.
 -- KEYS stream retry failures   ARGV group consumer fence id…
 -- Returns the ids that belong to somebody else now, or to nobody

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Guarantees: the heartbeat is renewed only by who holds the name; the group's position is stored as an id before
 -- the lowest entry it still needs.
 -- KEYS stream consumers groups position   ARGV group name token

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Guarantees: a retry that is due is taken by one consumer, leaves the schedule in the same step, and its attempt
 -- number rises by one before any user code runs. A suspect (see claim_expired.lua) comes alone, marked as started.
 -- KEYS stream retry failures   ARGV group consumer count

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Guarantees: an entry whose lease ran out is taken by one consumer. The first time it comes in a batch: its owner
 -- died, but perhaps over a neighbour. From the second time on it is a suspect: it comes alone, marked as started,
 -- and each run that ends with its process raises its attempt number, so that the pill is found and the innocent are

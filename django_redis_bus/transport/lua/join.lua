@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Guarantees: of all who want one consumer name, one gets it: the record is replaced only if it still is what the
 -- caller saw.
 -- KEYS consumers   ARGV name, record seen ('' for none), new record (JSON)

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Guarantees: the name is free again, and the consumer is removed from the group only if nothing is pending for it
 -- (XGROUP DELCONSUMER would drop that without a word).
 -- KEYS stream consumers   ARGV group name token

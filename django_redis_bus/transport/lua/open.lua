@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Guarantees: afterwards the group exists; an existing group keeps its position; a group that was lost
 -- (XGROUP DESTROY, DEL) comes back just before the lowest entry it still needed, never at the end.
 -- KEYS stream position   ARGV group start

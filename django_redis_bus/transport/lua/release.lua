@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Guarantees: what the caller owns and did not run can be claimed at once by anyone; no attempt is counted for it.
 -- KEYS stream failures   ARGV group consumer id…
 -- Returns how many were released

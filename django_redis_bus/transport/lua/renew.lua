@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Guarantees: the lease of what the caller still owns starts anew; what another has taken is not taken back.
 -- KEYS stream   ARGV group consumer id…
 -- Returns the ids that belong to somebody else now, or to nobody

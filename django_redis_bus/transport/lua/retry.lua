@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Guarantees: a failed entry stays pending and is due at one time; only its owner may schedule it.
 -- KEYS stream retry failures   ARGV group consumer {id, wait in ms, error}…
 -- Returns the ids that belong to somebody else now, or to nobody
@@ -14,7 +15,6 @@ for i = 3, #ARGV, 3 do
     record.first = record.first or now
     record.last = now
     record.error = ARGV[i + 2]
-    -- refused when Redis is full: then nothing below has happened either, and the entry is still its owner's
     redis.call('ZADD', KEYS[2], now + tonumber(ARGV[i + 1]), id)
     redis.call('HSET', KEYS[3], id, cjson.encode(record))
   else

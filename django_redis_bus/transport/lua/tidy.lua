@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Guarantees: a consumer that has long been idle, has no heartbeat and nothing pending is removed; no other is.
 -- KEYS stream consumers   ARGV group idle_ms alive_ms
 -- Returns the names removed

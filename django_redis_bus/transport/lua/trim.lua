@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Guarantees: nothing is removed that a live group has not handled; of the rest, what exceeds the count or the age.
 -- A group that had no live consumer for pin_ms no longer holds the stream back. One call removes a bounded number.
 -- KEYS stream groups   ARGV count ('' for none) age_ms ('' for none) pin_ms

@@ -1,0 +1,78 @@
+"""`python -m benchmarks [consume] [publish] [latency] [recovery] [--rounds N] [--only TEXT]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from importlib.metadata import version
+from statistics import median
+
+from .cases import Case, all_cases
+from .rig import Measure, Rig
+
+COMMANDS = ("consume", "publish", "latency", "recovery")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="The bus over a hand-written loop.")
+    parser.add_argument("commands", nargs="*", metavar="|".join(COMMANDS), help="default: all")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds per case, each one run of both sides (default 5)")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only cases with this text in their name")
+    options = parser.parse_args()
+    if unknown := set(options.commands) - set(COMMANDS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(COMMANDS)}")
+    cases = [c for c in all_cases() if c.command in (options.commands or COMMANDS) and options.only in c.name]
+    rig = Rig()
+    try:
+        print(installed(rig.version))
+        print(f"\n| {options.rounds} rounds | ratio: median (min–max) | target | floor | bus | CPU µs/event: floor | bus |")
+        print("|---|---|---|---|---|---|---|")
+        for case in cases:
+            print(row(case, *interleaved(rig, case, options.rounds)), flush=True)
+    finally:
+        rig.close()
+
+
+def installed(server: str) -> str:
+    """Return what was measured on."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("django", "redis", "hiredis", "msgspec"))
+    return f"Python {platform.python_version()}, {server} on loopback TCP, {packages}, {os.cpu_count()} cores"
+
+
+def interleaved(rig: Rig, case: Case, rounds: int) -> tuple[list[Measure], list[Measure]]:
+    """Measure both sides in turn; who begins changes from round to round."""
+    floor: list[Measure] = []
+    bus: list[Measure] = []
+    for number in range(rounds):
+        sides = [(floor, case.floor), (bus, case.bus)]
+        for measures, jobs in sides if number % 2 == 0 else reversed(sides):
+            measures.append(case.run(rig, jobs))
+    return floor, bus
+
+
+def row(case: Case, floor: list[Measure], bus: list[Measure]) -> str:
+    """Return a row of the table."""
+    ratios = sorted(case.ratio(a, b) for a, b in zip(floor, bus, strict=True))
+    cells = [
+        f"{case.command}: {case.name}",
+        f"{median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})",
+        case.target,
+        said(floor),
+        said(bus),
+        f"{median(m.cpu_us for m in floor):.1f}",
+        f"{median(m.cpu_us for m in bus):.1f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def said(measures: list[Measure]) -> str:
+    """Return what one side reached: events per second, or delays."""
+    if measures[0].delays_s:
+        half, most = (median(m.delay_ms(share) for m in measures) for share in (0.5, 0.99))
+        return f"p50 {half:.2f} ms, p99 {most:.2f} ms"
+    return f"{median(m.rate for m in measures):,.0f}/s"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The cases: which jobs are compared, on what, and which ratio counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from .job import Job
+from .rig import Measure, Rig
+
+Ratio = Callable[[Measure, Measure], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One comparison.
+
+    Attributes:
+        command: consume, publish, latency or recovery.
+        name: for the table.
+        target: what the ratio should reach, as text.
+        find: makes what the sides find on the server, for so many events; returns the group.
+        events: how many.
+        floor, bus: one job per process. Url and group are filled in.
+        ratio: of the bus to the floor.
+    """
+
+    command: str
+    name: str
+    target: str
+    find: Callable[[Rig, int], str]
+    events: int
+    floor: tuple[Job, ...]
+    bus: tuple[Job, ...]
+    ratio: Ratio = field(default=lambda floor, bus: bus.rate / floor.rate)
+
+    def run(self, rig: Rig, jobs: tuple[Job, ...]) -> Measure:
+        """Measure one side once."""
+        group = self.find(rig, self.events)
+        return rig.measure([replace(job, url=rig.url, group=group) for job in jobs], self.events)
+
+
+def _case(
+    command: str, name: str, target: str, events: int, find: Callable[[Rig, int], str], work: str, *,
+    floor_work: str | None = None, batch: int = 100, threads: int = 0, wait_s: float = 0.0,
+) -> Case:  # fmt: skip
+    job = Job(side="bus", work=work, url="", events=events, batch=batch, threads=threads, wait_s=wait_s)
+    floor = replace(job, side="floor", work=floor_work or work)
+    return Case(
+        command=command, name=name, target=target, find=find, events=events, floor=(floor,), bus=(job,)
+    )  # fmt: skip
+
+
+def _two_processes(one: Case) -> Case:
+    return replace(one, name="two processes over one", target="≥ 1.6", floor=one.bus, bus=one.bus * 2)
+
+
+def _latency(events: int) -> Case:
+    jobs = [Job(side="bus", work=work, url="", events=events) for work in ("receive", "send")]
+    return Case(
+        command="latency",
+        name="publish call to handler entry, 500/s, p99",
+        target="≤ 1.3",
+        find=Rig.empty,
+        events=events,
+        floor=tuple(replace(job, side="floor") for job in jobs),
+        bus=tuple(jobs),
+        ratio=lambda floor, bus: bus.delay_ms(0.99) / floor.delay_ms(0.99),
+    )
+
+
+def all_cases() -> list[Case]:
+    """Return every case."""
+    sync = _case("consume", "sync handler", "≥ 1.5", 100_000, Rig.backlog, "consume")
+    wait_s = 0.002
+    return [
+        sync,
+        _case("consume", "batch handler", "≥ 1.7", 100_000, Rig.backlog, "consume_batch"),
+        _two_processes(sync),
+        _case("consume", "8 threads, 2 ms", "≥ 0.9", 6_000, Rig.backlog, "consume_threads", threads=8, wait_s=wait_s),
+        _case("consume", "32 threads, 2 ms", "≥ 0.8", 16_000, Rig.backlog, "consume_threads", threads=32, wait_s=wait_s),
+        _case("consume", "async handlers, 2 ms", "≥ 0.7", 20_000, Rig.backlog, "consume_async", wait_s=wait_s),
+        _case("publish", "one by one", "≥ 0.95", 10_000, Rig.empty, "publish", batch=1),
+        _case("publish", "batch of 100", "≥ 1.2", 30_000, Rig.empty, "publish"),
+        _case("publish", "batch of 1,000", "≥ 1.2", 30_000, Rig.empty, "publish", batch=1000),
+        _case("publish", "one by one, floor without envelope", "", 10_000, Rig.empty, "publish", floor_work="publish_bare", batch=1),
+        _case("publish", "batch of 100, floor without envelope", "", 30_000, Rig.empty, "publish", floor_work="publish_bare"),
+        _latency(2_000),
+        replace(
+            _case("recovery", "10,000 pending, time", "≤ 1.5", 10_000, Rig.left, "recover"),
+            ratio=lambda floor, bus: bus.seconds / floor.seconds,
+        ),
+    ]  # fmt: skip

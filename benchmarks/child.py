@@ -1,0 +1,30 @@
+"""One measured process: gets ready, waits for its signal, works, answers. `python -m benchmarks.child <job as JSON>`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from importlib import import_module
+
+from .job import Answer, Job
+
+
+def main() -> None:
+    job = Job(**json.loads(sys.argv[1]))
+    work = getattr(import_module(f"benchmarks.{job.side}"), job.work)(job)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    cpu_s = time.process_time()  # of all threads, user and system
+    started = time.monotonic()
+    seen = work()
+    ended = time.monotonic()
+    cpu_s = time.process_time() - cpu_s
+    delays = [] if isinstance(seen, int) else seen
+    events = seen if isinstance(seen, int) else len(seen)
+    print(json.dumps(asdict(Answer(events=events, started=started, ended=ended, cpu_s=cpu_s, delays_s=delays))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""What one measured process is told, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+STREAM = "bench:order"
+LEASE_MS = 30_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One process's share of a case.
+
+    Attributes:
+        side: the module that does the work, "floor" or "bus".
+        work: its function.
+        url: of the server.
+        group: the consumer group.
+        events: how many there are to handle or to publish.
+        batch: most entries per read, or events per publish.
+        threads: that run handlers.
+        wait_s: what a handler waits, as for a query.
+        per_second: how many to publish, where the rate is given.
+    """
+
+    side: str
+    work: str
+    url: str
+    group: str = ""
+    events: int
+    batch: int = 100
+    threads: int = 0
+    wait_s: float = 0.0
+    per_second: int = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What it did. Times are seconds on the machine's monotonic clock, the same in every process."""
+
+    events: int
+    started: float
+    ended: float
+    cpu_s: float
+    delays_s: list[float] = field(default_factory=list)
+
+
+def order(number: int) -> dict[str, object]:
+    """Return the data of one event: about 200 bytes as JSON."""
+    return {
+        "id": number,
+        "number": f"2026-{number:08d}",
+        "customer": {"id": number % 997, "name": "Ada Lovelace", "email": "ada@example.org"},
+        "total": "129.90",
+        "currency": "EUR",
+        "lines": [{"sku": "A-1001", "count": 2}, {"sku": "B-2002", "count": 1}],
+    }

@@ -1,0 +1,107 @@
+"""For a project's own tests: see what it publishes, make events for its handlers, run its consumers once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Unpack
+from unittest import mock
+
+from django.db import connections
+
+from .bus import Attributes, Bus, Result, Topic, buses
+from .consuming import ConsumeOptions, reader
+from .consuming import consume as consume_until_idle
+from .core.events import Event, Message, Published
+from .publishers.delivery import Batch
+from .runtime.settling import Counts
+from .topics import Stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Captured:
+    """One event that would have been sent.
+
+    Attributes:
+        bus: the alias.
+        event: as a handler would get it.
+        message: as it would have been sent.
+    """
+
+    bus: str
+    event: Event[Any]
+    message: Message
+
+
+@contextmanager
+def capture_events() -> Iterator[list[Captured]]:
+    """Collect what is published inside the block instead of sending it; Redis is not needed.
+
+        with capture_events() as captured:
+            Order.objects.create(...)
+        assert [c.event.type for c in captured] == ["shop.order.created"]
+
+    Publishers wait for the commit, which a TestCase (and pytest-django's `db` fixture) never does. So at the end of
+    the block what they hold back is captured as well; what was rolled back inside it is not.
+    """
+    captured: list[Captured] = []
+
+    def send(self: Bus, messages: Sequence[Message]) -> list[Result]:
+        captured.extend(Captured(bus=self.alias, event=_event(self, m), message=m) for m in messages)
+        return [Published(topic=m.topic, event_id=m.event_id, entry_id="0-0") for m in messages]
+
+    async def asend(self: Bus, messages: Sequence[Message]) -> list[Result]:
+        return send(self, messages)
+
+    before = {alias: len(connections[alias].run_on_commit) for alias in connections}
+    with mock.patch.object(Bus, "send", send), mock.patch.object(Bus, "asend", asend):
+        yield captured
+        for alias, count in before.items():
+            connection = connections[alias]
+            if connection.in_atomic_block:
+                for entry in connection.run_on_commit[count:]:
+                    batch = getattr(entry[1], "__self__", None)
+                    if isinstance(batch, Batch):
+                        batch.commit()
+                        connection.run_on_commit.remove(entry)
+
+
+def event_for(topic: Topic, data: Any, *, attempt: int = 1, **attributes: Unpack[Attributes]) -> Event[Any]:
+    """Return the Event that a handler would get if `data` were published now; for calling a handler directly.
+
+        charge(event_for(ORDERS, OrderEvent(id=7), type="shop.order.created"))
+
+    Args:
+        topic: a Stream, or the name of one of the default bus.
+        data: goes through encoding, validation and decoding.
+        attempt: number of the run.
+        attributes: as for Stream.publish.
+    """
+    bus = buses["default"] if isinstance(topic, str) else _stream(topic).bus
+    return _event(bus, bus.message(topic, data, **attributes), attempt)
+
+
+def consume(*streams: str, bus: str = "default", groups: Sequence[str] = ()) -> Counts:
+    """Run the handlers of `streams` (default: all) in this thread until nothing is left to do now. Needs Redis.
+
+    Returns how many events were handled, put aside for a retry, and given up.
+    """
+    options = ConsumeOptions(topics=streams, groups=tuple(groups), burst=True)
+    total = Counts()
+    for loop in consume_until_idle(buses[bus], options).loops:
+        counts = loop.settling.counts
+        total.handled += counts.handled
+        total.retried += counts.retried
+        total.dead += counts.dead
+        total.taken_over += counts.taken_over
+    return total
+
+
+def _stream(topic: Any) -> Stream:
+    return topic if isinstance(topic, Stream) else topic.stream
+
+
+def _event(bus: Bus, message: Message, attempt: int = 1) -> Event[Any]:
+    flat = [field.encode() if isinstance(field, str) else field for field in message.fields]
+    return reader(bus, bus.stream(message.topic), message.topic).read(b"0-0", flat, attempt)
