@@ -13,12 +13,14 @@ from django.utils.module_loading import import_string
 
 from . import conf, registry
 from .bus import Bus
+from .core.config import Retention
 from .core.envelope import EntryReader
 from .core.exceptions import BusError, ConfigurationError, UnknownTopic, did_you_mean
 from .core.handlers import Handler, MiddlewareHooks, Router, conflicts
 from .core.keys import GroupKeys, stream_key
 from .core.pace import Pace
 from .core.ports import Opened
+from .core.topics import StreamTopic
 from .encoding import serializers
 from .middleware import DEFAULT
 from .runtime.aio import AsyncExecutor, LoopThread
@@ -31,7 +33,6 @@ from .runtime.options import LoopOptions
 from .runtime.stopping import Stopping
 from .runtime.threads import ThreadExecutor
 from .runtime.worker import Worker
-from .topics import Stream
 from .transport.group import RedisGroupLink
 
 BATCH = 100
@@ -72,7 +73,7 @@ class Subscription:
     """One group of one concrete stream and its handlers."""
 
     topic: str
-    stream: Stream
+    stream: StreamTopic
     group: str
     handlers: tuple[Handler, ...]
 
@@ -119,7 +120,7 @@ def subscriptions(bus: Bus, topics: Sequence[str], groups: Sequence[str]) -> lis
         )
     found: list[Subscription] = []
     for topic in topics or _with_handlers(bus, handlers):
-        stream = bus.stream(topic)
+        stream = registry.stream(bus.alias, topic)
         here = [h for h in handlers if h.stream == stream.name]
         if not here:
             known = sorted({h.stream for h in handlers})
@@ -138,14 +139,18 @@ def subscriptions(bus: Bus, topics: Sequence[str], groups: Sequence[str]) -> lis
     unknown = set(groups) - {s.group for s in found}
     if unknown:
         name = min(unknown)
-        known_groups = {h.group for h in handlers if not topics or h.stream in {bus.stream(t).name for t in topics}}
+        known_groups = {
+            h.group for h in handlers if not topics or h.stream in {registry.stream(bus.alias, t).name for t in topics}
+        }
         raise ConfigurationError(f"No handler is in a group {name!r}. {did_you_mean(name, known_groups).strip()}")
     return found
 
 
 def _with_handlers(bus: Bus, handlers: Sequence[Handler]) -> list[str]:
     """Return every stream with handlers whose name is concrete."""
-    names = list(dict.fromkeys(h.stream for h in handlers if not bus.stream(h.stream).pattern.parameters))
+    names = list(
+        dict.fromkeys(h.stream for h in handlers if not registry.stream(bus.alias, h.stream).pattern.parameters)
+    )
     if not names:
         raise ConfigurationError("Every stream with handlers has placeholders; name the concrete streams to consume.")
     return names
@@ -202,7 +207,7 @@ def _loop(
             group=subscription.group,
             start=start,
             lease_s=options.lease_s or config.lease_s,
-            retention=subscription.stream.retention,
+            retention=retention(bus, subscription.stream),
             burst=options.burst,
             max_events=options.max_events,
         ),
@@ -213,9 +218,15 @@ def _loop(
     )
 
 
-def reader(bus: Bus, stream: Stream, topic: str) -> EntryReader:
+def reader(bus: Bus, stream: StreamTopic, topic: str) -> EntryReader:
     """Return what reads the entries of a concrete stream."""
     return EntryReader(topic, stream.payloads, list(serializers().values()), max_bytes=bus.config.max_event_bytes)
+
+
+def retention(bus: Bus, stream: StreamTopic) -> Retention:
+    """Return what is kept of a stream: as in settings, else as declared in code, else the default."""
+    configured = bus.config.streams.get(stream.name)
+    return configured.retention if configured else stream.retention or Retention()
 
 
 def middleware(paths: Sequence[str] | None) -> list[MiddlewareHooks]:

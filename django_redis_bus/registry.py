@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from django.utils.module_loading import autodiscover_modules
 
 from . import conf
-from .core.exceptions import ConfigurationError
+from .core.exceptions import ConfigurationError, UnknownTopic
 from .core.handlers import Handler
+from .core.topics import ChannelTopic, StreamTopic
 
-if TYPE_CHECKING:
-    from .topics import Channel, Stream
+T = TypeVar("T", StreamTopic, ChannelTopic)
 
-_streams: dict[tuple[str, str], Stream] = {}
-_channels: dict[tuple[str, str], Channel] = {}
+_streams: dict[tuple[str, str], StreamTopic] = {}
+_channels: dict[tuple[str, str], ChannelTopic] = {}
 _handlers: dict[tuple[str, str], Handler] = {}
 _discovered = False
 
@@ -28,7 +28,7 @@ def discover() -> None:
         autodiscover_modules("topics", "handlers")
 
 
-def add_stream(stream: Stream) -> None:
+def add_stream(stream: StreamTopic) -> None:
     """Register a stream declared in code. Raises ConfigurationError if another has its name."""
     known = _streams.get((stream.bus_alias, stream.name))
     if known is not None and known.declared_in != stream.declared_in:
@@ -39,7 +39,7 @@ def add_stream(stream: Stream) -> None:
     _streams[stream.bus_alias, stream.name] = stream
 
 
-def add_channel(channel: Channel) -> None:
+def add_channel(channel: ChannelTopic) -> None:
     """Register a channel declared in code."""
     _channels[channel.bus_alias, channel.name] = channel
 
@@ -49,51 +49,50 @@ def add_handler(alias: str, handler: Handler) -> None:
     _handlers[alias, f"{handler.stream} {handler.group} {handler.name}"] = handler
 
 
-def streams(alias: str) -> list[Stream]:
-    """Return the streams of a bus: those in code, then those only in settings."""
-    from .topics import Stream
+def declared() -> list[StreamTopic]:
+    """Return the streams that code declares, also for aliases that do not exist."""
+    return list(_streams.values())
 
+
+def streams(alias: str) -> list[StreamTopic]:
+    """Return the streams of a bus: those in code, then those only in settings."""
     discover()
-    declared = {name: stream for (bus, name), stream in _streams.items() if bus == alias}
+    found = {name: stream for (bus, name), stream in _streams.items() if bus == alias}
     config = conf.configs().get(alias)
     for name in config.streams if config else ():
-        if name not in declared:
-            declared[name] = Stream.from_settings(name, alias)
-    return list(declared.values())
+        if name not in found:
+            found[name] = StreamTopic(name, bus=alias, declared_in=f"REDIS_BUS[{alias!r}]['STREAMS']")
+    return list(found.values())
 
 
-def channels(alias: str) -> list[Channel]:
+def channels(alias: str) -> list[ChannelTopic]:
     """Return the channels of a bus: those in code, then those only in settings."""
-    from .topics import Channel
-
     discover()
-    declared = {name: channel for (bus, name), channel in _channels.items() if bus == alias}
+    found = {name: channel for (bus, name), channel in _channels.items() if bus == alias}
     config = conf.configs().get(alias)
     for name in config.channels if config else ():
-        if name not in declared:
-            declared[name] = Channel.from_settings(name, alias)
-    return list(declared.values())
+        if name not in found:
+            found[name] = ChannelTopic(name, bus=alias, declared_in=f"REDIS_BUS[{alias!r}]['CHANNELS']")
+    return list(found.values())
 
 
-def declared() -> list[tuple[tuple[str, str], Stream]]:
-    """Return what code declares: ((alias, name), stream), for aliases that exist and those that do not."""
-    return list(_streams.items())
-
-
-def find_stream(alias: str, name: str) -> Stream | None:
+def find_stream(alias: str, name: str) -> StreamTopic | None:
     """Return the stream that `name` is: declared under exactly this text, or matching its placeholders."""
-    known = streams(alias)
-    return next((s for s in known if s.name == name), None) or next(
-        (s for s in known if s.pattern.parameters and s.pattern.parse(name) is not None), None
-    )
+    exact = _streams.get((alias, name))
+    return exact or _match(streams(alias), name)
 
 
-def find_channel(alias: str, name: str) -> Channel | None:
+def find_channel(alias: str, name: str) -> ChannelTopic | None:
     """Return the channel that `name` is: declared under exactly this text, or matching its placeholders."""
-    known = channels(alias)
-    return next((c for c in known if c.name == name), None) or next(
-        (c for c in known if c.pattern.parameters and c.pattern.parse(name) is not None), None
-    )
+    return _match(channels(alias), name)
+
+
+def stream(alias: str, name: str) -> StreamTopic:
+    """Return the declared stream that `name` is. Raises UnknownTopic, listing the known ones."""
+    found = find_stream(alias, name)
+    if found is None:
+        raise UnknownTopic.among(name, [s.name for s in streams(alias)], alias=alias)
+    return found
 
 
 def handlers(alias: str) -> Iterator[Handler]:
@@ -102,14 +101,19 @@ def handlers(alias: str) -> Iterator[Handler]:
     return (handler for (bus, _), handler in list(_handlers.items()) if bus == alias)
 
 
-def remove_handlers(stream: Stream) -> None:
-    """Forget the handlers of a stream; for tests that declare their own."""
+def remove_stream(stream: StreamTopic) -> None:
+    """Forget a stream and its handlers; for tests that declare their own."""
     for key, handler in list(_handlers.items()):
         if key[0] == stream.bus_alias and handler.stream == stream.name:
             del _handlers[key]
-
-
-def remove_stream(stream: Stream) -> None:
-    """Forget a stream and its handlers; for tests that declare their own."""
-    remove_handlers(stream)
     _streams.pop((stream.bus_alias, stream.name), None)
+
+
+def _match(known: Sequence[T], name: str) -> T | None:
+    for topic in known:
+        if topic.name == name:
+            return topic
+    for topic in known:
+        if topic.pattern.parameters and topic.pattern.parse(name) is not None:
+            return topic
+    return None

@@ -10,13 +10,15 @@ from unittest import mock
 
 from django.db import connections
 
-from .bus import Attributes, Bus, Result, Topic, buses
+from . import registry
+from .bus import Bus, Result, Topic, buses
 from .consuming import ConsumeOptions, reader
 from .consuming import consume as consume_until_idle
 from .core.events import Event, Message, Published
+from .core.topics import StreamTopic
+from .messages import Attributes
 from .publishers.delivery import Batch
 from .runtime.settling import Counts
-from .topics import Stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,10 @@ def event_for(topic: Topic, data: Any, *, attempt: int = 1, **attributes: Unpack
         attempt: number of the run.
         attributes: as for Stream.publish.
     """
-    bus = buses["default"] if isinstance(topic, str) else _stream(topic).bus
+    alias = "default"
+    if not isinstance(topic, str):
+        alias = (topic if isinstance(topic, StreamTopic) else topic.stream).bus_alias
+    bus = buses[alias]
     return _event(bus, bus.message(topic, data, **attributes), attempt)
 
 
@@ -98,10 +103,6 @@ def consume(*streams: str, bus: str = "default", groups: Sequence[str] = ()) -> 
     return total
 
 
-def _stream(topic: Any) -> Stream:
-    return topic if isinstance(topic, Stream) else topic.stream
-
-
 def _event(bus: Bus, message: Message, attempt: int = 1) -> Event[Any]:
     flat = [field.encode() if isinstance(field, str) else field for field in message.fields]
-    return reader(bus, bus.stream(message.topic), message.topic).read(b"0-0", flat, attempt)
+    return reader(bus, registry.stream(bus.alias, message.topic), message.topic).read(b"0-0", flat, attempt)

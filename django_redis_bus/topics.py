@@ -7,20 +7,21 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, Unpack
 
-from . import conf, registry
-from .bus import Attributes, Bus, buses
+from . import registry
+from .bus import Bus, buses
 from .core.config import Retention
 from .core.events import Message, Published
 from .core.exceptions import ConfigurationError
 from .core.handlers import Handler
-from .core.patterns import Pattern
-from .core.payloads import Payloads, Upcaster
+from .core.payloads import Upcaster
 from .core.policy import Retry
+from .core.topics import Address, ChannelTopic, StreamTopic
+from .messages import Attributes
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Stream:
+class Stream(StreamTopic):
     """A durable topic: a Redis stream, consumed by groups.
 
     Args:
@@ -43,50 +44,21 @@ class Stream:
         version: int = 1,
         bus: str = "default",
     ) -> None:
-        self._declare(name, payload, retention, version, bus, _caller())
+        super().__init__(name, payload=payload, retention=retention, version=version, bus=bus, declared_in=_caller())
         registry.add_stream(self)
-
-    def _declare(
-        self, name: str, payload: Any, retention: Retention | None, version: int, bus: str, place: str
-    ) -> None:
-        self.name = name
-        self.pattern = Pattern(name)
-        self.payloads = Payloads(name, payload, version)
-        self.bus_alias = bus
-        self.declared_in = place
-        self._retention = retention
-
-    @classmethod
-    def from_settings(cls, name: str, alias: str) -> Stream:
-        """Return the stream that STREAMS of a bus declares."""
-        stream = cls.__new__(cls)
-        stream._declare(name, None, None, 1, alias, f"REDIS_BUS[{alias!r}]['STREAMS']")
-        return stream
-
-    def __repr__(self) -> str:
-        return f"Stream({self.name!r})"
 
     @property
     def bus(self) -> Bus:
         """The bus it belongs to."""
         return buses[self.bus_alias]
 
-    @property
-    def retention(self) -> Retention:
-        """What is kept: as in settings, else as declared in code, else the default."""
-        configured = conf.configs()[self.bus_alias].streams.get(self.name)
-        return configured.retention if configured else self._retention or Retention()
-
     def __call__(self, **parameters: object) -> BoundStream:
         """Return the concrete stream for these parameters. Raises PayloadError if they do not fit."""
-        return BoundStream(self, self.pattern.format(parameters))
-
-    def _bound(self) -> BoundStream:
-        return BoundStream(self, self.pattern.format({}) if self.pattern.parameters else self.name)
+        return BoundStream(*self.address(parameters))
 
     def message(self, data: Any, **attributes: Unpack[Attributes]) -> Message:
         """Encode and validate an event now, to be sent later by `bus.send`. Arguments as for `publish`."""
-        return self._bound().message(data, **attributes)
+        return self.bus.message(self, data, **attributes)
 
     def publish(self, data: Any, **attributes: Unpack[Attributes]) -> Published:
         """Publish one event.
@@ -108,11 +80,11 @@ class Stream:
             EventTooLarge: above MAX_EVENT_BYTES.
             Unavailable: Redis did not answer within TIMEOUT. Whether it added the event is then unknown.
         """
-        return self._bound().publish(data, **attributes)
+        return self.bus.publish(self, data, **attributes)
 
     async def apublish(self, data: Any, **attributes: Unpack[Attributes]) -> Published:
         """The async twin of `publish`."""
-        return await self._bound().apublish(data, **attributes)
+        return await self.bus.apublish(self, data, **attributes)
 
     def handler(
         self,
@@ -170,30 +142,28 @@ class Stream:
         return register
 
 
-class BoundStream:
-    """A stream with a concrete name."""
+class BoundStream(Address):
+    """A stream with a concrete name: what `STREAM(tenant="acme")` returns."""
 
-    def __init__(self, stream: Stream, name: str) -> None:
-        self.stream = stream
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"BoundStream({self.name!r})"
+    @property
+    def bus(self) -> Bus:
+        """The bus it belongs to."""
+        return buses[self.stream.bus_alias]
 
     def message(self, data: Any, **attributes: Unpack[Attributes]) -> Message:
         """See Stream.message."""
-        return self.stream.bus.encode(self, data, **attributes)
+        return self.bus.message(self, data, **attributes)
 
     def publish(self, data: Any, **attributes: Unpack[Attributes]) -> Published:
         """See Stream.publish."""
-        return self.stream.bus.publish(self, data, **attributes)
+        return self.bus.publish(self, data, **attributes)
 
     async def apublish(self, data: Any, **attributes: Unpack[Attributes]) -> Published:
         """The async twin of `publish`."""
-        return await self.stream.bus.apublish(self, data, **attributes)
+        return await self.bus.apublish(self, data, **attributes)
 
 
-class Channel:
+class Channel(ChannelTopic):
     """A live topic: Redis pub/sub, without memory. Declared here; it cannot be published to yet.
 
     Args:
@@ -203,24 +173,8 @@ class Channel:
     """
 
     def __init__(self, name: str, *, payload: Any = None, bus: str = "default") -> None:
-        self._declare(name, payload, bus)
+        super().__init__(name, payload=payload, bus=bus, declared_in=_caller())
         registry.add_channel(self)
-
-    def _declare(self, name: str, payload: Any, bus: str) -> None:
-        self.name = name
-        self.pattern = Pattern(name)
-        self.payloads = Payloads(name, payload, 1)
-        self.bus_alias = bus
-
-    @classmethod
-    def from_settings(cls, name: str, alias: str) -> Channel:
-        """Return the channel that CHANNELS of a bus declares."""
-        channel = cls.__new__(cls)
-        channel._declare(name, None, alias)
-        return channel
-
-    def __repr__(self) -> str:
-        return f"Channel({self.name!r})"
 
 
 def _caller() -> str:

@@ -12,7 +12,7 @@ from .. import registry
 from ..core.config import BusConfig
 from ..core.exceptions import did_you_mean
 from ..core.handlers import Handler, conflicts
-from ..topics import Stream
+from ..core.topics import StreamTopic
 
 
 def check_handlers(configs: Mapping[str, BusConfig]) -> list[CheckMessage]:
@@ -31,17 +31,17 @@ def check_handlers(configs: Mapping[str, BusConfig]) -> list[CheckMessage]:
     known = set(configs)
     messages += [
         Error(
-            f"{stream!r} is declared for bus {alias!r}, which REDIS_BUS does not have.",
-            hint=did_you_mean(alias, known).strip(),
+            f"{stream!r} is declared for bus {stream.bus_alias!r}, which REDIS_BUS does not have.",
+            hint=did_you_mean(stream.bus_alias, known).strip(),
             id="bus.E010",
         )
-        for (alias, _), stream in registry.declared()
-        if alias not in known
+        for stream in registry.declared()
+        if stream.bus_alias not in known
     ]
     return messages
 
 
-def _names(alias: str, streams: list[Stream]) -> list[CheckMessage]:
+def _names(alias: str, streams: list[StreamTopic]) -> list[CheckMessage]:
     """Two names that some concrete name belongs to both of."""
     messages: list[CheckMessage] = []
     patterns = [s for s in streams if s.pattern.parameters]
@@ -79,7 +79,7 @@ def _signature(handler: Handler) -> list[CheckMessage]:
     return []
 
 
-def _types(handler: Handler, streams: list[Stream]) -> list[CheckMessage]:
+def _types(handler: Handler, streams: list[StreamTopic]) -> list[CheckMessage]:
     stream = next((s for s in streams if s.name == handler.stream), None)
     declared = stream.payloads.by_type if stream else None
     if declared is None or handler.types is None:

@@ -71,3 +71,12 @@ class Product(models.Model):
         output_field=models.IntegerField(),
         db_persist=True,
     )
+
+
+class Seat(models.Model):
+    """A primary key of two columns."""
+
+    pk = models.CompositePrimaryKey("row", "number")
+    row = models.CharField(max_length=2)
+    number = models.PositiveIntegerField()
+    taken = models.BooleanField(default=False)

@@ -32,10 +32,11 @@ def ours() -> list[Any]:
     return [r for signal in SIGNALS for r in signal.receivers if "django_redis_bus.publishers" in str(r[0])]
 
 
-def test_no_database_and_no_redis(publisher: Configure) -> None:
+def test_no_database_and_no_redis(bus_settings: Any) -> None:
     # Given a bus where nothing listens, and a test that may not use a database
     # When publishers connect
-    publisher(LOCATION="redis://127.0.0.1:1/0")
+    entry = {"MODEL": "tests_app.Order", "TOPIC": "events:order", "ACTIONS": ["created", "m2m_changed"]}
+    bus_settings(LOCATION="redis://127.0.0.1:1/0", PUBLISHERS={"p": entry})
     publishers.connect()
     # Then nothing was asked of either
     assert ours()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.db import connection, transaction
@@ -44,7 +45,7 @@ def saved(publisher: Configure) -> Callable[..., None]:
 
 
 @pytest.fixture
-def trips(monkeypatch: pytest.MonkeyPatch, events: list[Any]) -> list[int]:
+def trips(events: list[Any]) -> Iterator[list[int]]:
     """How many messages each round trip carried."""
     carried: list[int] = []
     send = Bus.send
@@ -53,8 +54,8 @@ def trips(monkeypatch: pytest.MonkeyPatch, events: list[Any]) -> list[int]:
         carried.append(len(messages))
         return send(self, messages)
 
-    monkeypatch.setattr(Bus, "send", counted)
-    return carried
+    with mock.patch.object(Bus, "send", counted):
+        yield carried
 
 
 @pytest.fixture

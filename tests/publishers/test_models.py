@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import django
 import pytest
 from django.core.files.base import ContentFile
 from django.db.models import F
 from django.utils.safestring import mark_safe
 
 from django_redis_bus.testing import Captured
-from tests.app.models import Customer, Order, Product, Secret, Ticket
+from tests.app.models import Customer, Order, Product, Seat, Secret, Ticket
 
 from .conftest import Configure
 
@@ -130,7 +131,8 @@ def test_expressions_are_read_back_with_one_query(
     publisher(MODEL="tests_app.Product", FIELDS=["sku", "stock", "reserved"])
     product.stock = F("stock") + 1
     product.reserved = F("reserved") + 1
-    with django_assert_num_queries(2):
+    # From 6.0 on, Django reads them back itself, in the UPDATE.
+    with django_assert_num_queries(2 if django.VERSION < (6, 0) else 1):
         product.save()
     assert data() == [{"sku": "a", "stock": 6, "reserved": 2}]
 
@@ -229,6 +231,17 @@ def test_a_key_with_another_name(publisher: Configure, events: list[Captured]) -
     publisher(MODEL="tests_app.Product")
     Product.objects.create(sku="a-1")
     assert (events[0].event.data, events[0].event.subject) == ({"sku": "a-1"}, "a-1")
+
+
+def test_a_composite_key(publisher: Configure, events: list[Captured]) -> None:
+    publisher(MODEL="tests_app.Seat", ONLY_IF_CHANGED=["taken"])
+    seat = Seat.objects.create(row="C", number=7)
+    seat.save()
+    seat.taken = True
+    seat.save()
+    seat.delete()
+    assert [captured.event.data for captured in events] == [{"row": "C", "number": 7}] * 3
+    assert {(captured.event.subject, captured.event.key) for captured in events} == {("C,7", "C,7")}
 
 
 def test_pk_is_a_field_name_too(publisher: Configure, data: Data) -> None:

@@ -1,0 +1,68 @@
+"""A topic as a declaration: its name, what its data must be, and a concrete address under it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from .config import Retention
+from .patterns import Pattern
+from .payloads import Payloads
+
+
+class StreamTopic:
+    """What is declared of a stream.
+
+    Args:
+        name: may hold placeholders.
+        payload: see Payloads.
+        retention: None if the declaration does not say.
+        version: current schema version.
+        bus: alias.
+        declared_in: where it stands, for messages.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        payload: Any = None,
+        retention: Retention | None = None,
+        version: int = 1,
+        bus: str = "default",
+        declared_in: str = "",
+    ) -> None:
+        self.name = name
+        self.pattern = Pattern(name)
+        self.payloads = Payloads(name, payload, version)
+        self.retention = retention
+        self.bus_alias = bus
+        self.declared_in = declared_in
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    def address(self, parameters: Mapping[str, object] | None = None) -> Address:
+        """Return the concrete stream for these parameters. Raises PayloadError if they do not fit."""
+        return Address(self, self.pattern.format(parameters or {}))
+
+
+class Address(NamedTuple):
+    """A concrete stream: its declaration and its name without placeholders."""
+
+    stream: StreamTopic
+    name: str
+
+
+class ChannelTopic:
+    """What is declared of a channel. Arguments as for StreamTopic."""
+
+    def __init__(self, name: str, *, payload: Any = None, bus: str = "default", declared_in: str = "") -> None:
+        self.name = name
+        self.pattern = Pattern(name)
+        self.payloads = Payloads(name, payload, 1)
+        self.bus_alias = bus
+        self.declared_in = declared_in
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
