@@ -44,7 +44,7 @@ def worker(job: Job, *, burst: bool = True) -> Any:
     return build(buses["default"], options, Stopping(20.0))
 
 
-def consume(job: Job) -> Work:
+def consume(job: Job, *, burst: bool = True) -> Work:
     count = 0
     stream = setup(job)
 
@@ -53,7 +53,11 @@ def consume(job: Job) -> Work:
         nonlocal count
         count += 1
 
-    return counted(worker(job), lambda: count)
+    return counted(worker(job, burst=burst), lambda: count)
+
+
+def recover(job: Job) -> Work:
+    return consume(job, burst=False)
 
 
 def consume_batch(job: Job) -> Work:
@@ -91,9 +95,6 @@ def consume_async(job: Job) -> Work:
         count += 1
 
     return counted(worker(job), lambda: count)
-
-
-recover = consume
 
 
 def receive(job: Job) -> Work:

@@ -226,7 +226,7 @@ def reader(bus: Bus, stream: StreamTopic, topic: str) -> EntryReader:
 def retention(bus: Bus, stream: StreamTopic) -> Retention:
     """Return what is kept of a stream: as in settings, else as declared in code, else the default."""
     configured = bus.config.streams.get(stream.name)
-    return configured.retention if configured else stream.retention or Retention()
+    return (configured.retention if configured else None) or stream.retention or Retention()
 
 
 def middleware(paths: Sequence[str] | None) -> list[MiddlewareHooks]:

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from time import time
 from typing import Any, TypedDict
 
+from .core.attributes import attribute, dataschema, split_version
 from .core.causation import cause_of, handling
 from .core.config import BusConfig
-from .core.envelope import attribute, dataschema, encode
+from .core.envelope import encode
 from .core.events import Message
 from .core.exceptions import ConfigurationError, EventTooLarge, PayloadError, UnreadableEntry, did_you_mean
 from .core.serializers import compress
@@ -64,6 +65,8 @@ class MessageFactory:
         cause = cause_of(handling.get(), max_hops=config.max_hops)
         event_id = attribute("id", id) if id else os.urandom(16).hex()
         version = stream.payloads.version
+        # A type that itself ends in a version would be read as that version, unless a schema says otherwise.
+        versioned = version > 1 or split_version(event_type)[1] is not None
         fields = encode(
             event_id=event_id,
             source=config.source,
@@ -73,7 +76,7 @@ class MessageFactory:
             data=compress(encoded) if compressed else encoded,
             subject=subject,
             key=key,
-            schema=None if version == 1 else dataschema(stream.name, version),
+            schema=dataschema(stream.name, version) if versioned else None,
             compressed=compressed,
             cause=cause,
             traceparent=cause.traceparent if cause else None,
@@ -96,7 +99,7 @@ class MessageFactory:
     def _encode(self, topic: str, data: Any) -> bytes:
         try:
             encoded = self._serializer.encode(data)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        except Exception as error:  # whatever a __str__ or a model's serializer raises
             raise PayloadError(f"Stream {topic!r}: the data cannot be encoded: {error}.", topic=topic) from error
         if len(encoded) > self._config.max_event_bytes:
             raise EventTooLarge(
@@ -117,7 +120,7 @@ class MessageFactory:
         return f"{text}.{int((now - second) * 1e6):06d}Z"
 
 
-def _time_text(value: datetime) -> str:
-    if value.tzinfo is None:
-        raise PayloadError("The event's time must be aware; use django.utils.timezone.now().", path="time")
+def _time_text(value: object) -> str:
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise PayloadError("The event's time must be an aware datetime; use django.utils.timezone.now().", path="time")
     return value.isoformat()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import TypeVar
 
 from django.utils.module_loading import autodiscover_modules
@@ -45,8 +47,18 @@ def add_channel(channel: ChannelTopic) -> None:
 
 
 def add_handler(alias: str, handler: Handler) -> None:
-    """Register a handler; a function registered again (a reloaded module) takes its own place."""
-    _handlers[alias, f"{handler.stream} {handler.group} {handler.name}"] = handler
+    """Register a handler; a function registered again (a reloaded module) takes its own place.
+
+    Raises ConfigurationError if another function has its name and group.
+    """
+    key = alias, f"{handler.stream} {handler.group} {handler.name}"
+    known = _handlers.get(key)
+    if known is not None and _place(known) != _place(handler):
+        raise ConfigurationError(
+            f"Stream {handler.stream!r}, group {handler.group!r}: two handlers are called {handler.name}. "
+            "The second would replace the first; give it another name."
+        )
+    _handlers[key] = handler
 
 
 def declared() -> list[StreamTopic]:
@@ -61,7 +73,7 @@ def streams(alias: str) -> list[StreamTopic]:
     config = conf.configs().get(alias)
     for name in config.streams if config else ():
         if name not in found:
-            found[name] = StreamTopic(name, bus=alias, declared_in=f"REDIS_BUS[{alias!r}]['STREAMS']")
+            found[name] = _stream_in_settings(name, alias)
     return list(found.values())
 
 
@@ -107,6 +119,16 @@ def remove_stream(stream: StreamTopic) -> None:
         if key[0] == stream.bus_alias and handler.stream == stream.name:
             del _handlers[key]
     _streams.pop((stream.bus_alias, stream.name), None)
+
+
+@cache
+def _stream_in_settings(name: str, alias: str) -> StreamTopic:
+    return StreamTopic(name, bus=alias, declared_in=f"REDIS_BUS[{alias!r}]['STREAMS']")
+
+
+def _place(handler: Handler) -> object:
+    code = getattr(inspect.unwrap(handler.fn), "__code__", None)
+    return None if code is None else (code.co_filename, code.co_firstlineno)
 
 
 def _match(known: Sequence[T], name: str) -> T | None:

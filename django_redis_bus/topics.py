@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, Unpack
 
+from asgiref.sync import iscoroutinefunction
+
 from . import registry
 from .bus import Bus, buses
 from .core.config import Retention
@@ -107,12 +109,17 @@ class Stream(StreamTopic):
         """
         if isinstance(types, str):
             raise ConfigurationError(f"Stream {self.name!r}: types is a list of event types; write types=[{types!r}].")
+        wanted = None if types is None else frozenset(types)
+        if wanted is not None and not wanted:
+            raise ConfigurationError(f"Stream {self.name!r}: types=[] wants no event; leave it out to want them all.")
         if batch is not None and batch < 1:
             raise ConfigurationError(f"Stream {self.name!r}: batch must be at least 1.")
 
         def bind(fn: F) -> F:
             name = f"{fn.__module__}.{fn.__qualname__}"
-            is_async = inspect.iscoroutinefunction(fn)
+            is_async = iscoroutinefunction(fn)
+            if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+                raise ConfigurationError(f"{name} has a yield: calling it would run nothing.")
             if is_async and batch is not None:
                 raise ConfigurationError(f"{name}: batch handlers are `def` functions.")
             registry.add_handler(
@@ -122,7 +129,7 @@ class Stream(StreamTopic):
                     stream=self.name,
                     group=group or name,
                     fn=fn,
-                    types=None if types is None else frozenset(types),
+                    types=wanted,
                     retry=retry or Retry(),
                     batch=batch,
                     is_async=is_async,
@@ -133,7 +140,16 @@ class Stream(StreamTopic):
         return bind
 
     def upcaster(self, *, from_version: int) -> Callable[[Upcaster], Upcaster]:
-        """Register the function that turns plain data of schema version `from_version` into the next version's."""
+        """Register the function that turns plain data of schema version `from_version` into the next version's.
+
+        Raises ConfigurationError for a version that is not an older one.
+        """
+        version = self.payloads.version
+        if not 1 <= from_version < version:
+            raise ConfigurationError(
+                f"Stream {self.name!r} is at version {version}: an upcaster from version {from_version} would never be "
+                f"called. Declare what is published now: Stream({self.name!r}, version=…)."
+            )
 
         def register(fn: Upcaster) -> Upcaster:
             self.payloads.upcasters[from_version] = fn

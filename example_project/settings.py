@@ -96,6 +96,7 @@ TEMPLATES = [
 ]
 STATIC_URL = "static/"
 USE_TZ = True
+TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The bus writes one line per outcome: handled at INFO, retries at WARNING, dead letters at ERROR.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 from django.core.checks import CheckMessage, Error
 from django.utils.module_loading import import_string
 
@@ -10,24 +12,24 @@ from ..transport.clients import check_url
 
 
 def check_settings() -> list[CheckMessage]:
-    """bus.E001–E008: what the parser found, and middleware that cannot be imported."""
+    """bus.E001–E009: what the parser found, locations that cannot be read, and middleware that cannot be made."""
     messages: list[CheckMessage] = [Error(p.message, hint=p.hint, id=p.id) for p in conf.problems()]
     for alias, config in conf.configs().items():
         place = f"REDIS_BUS[{alias!r}]"
         try:
             check_url(config.location)
-        except ValueError as error:
+        except ValueError:  # its text may quote a part of the password
             messages.append(
                 Error(
-                    f"{place}['LOCATION'] cannot be read: {error}.",
-                    hint="Example: redis://127.0.0.1:6379/0",
+                    f"{place}['LOCATION'] cannot be read as a URL.",
+                    hint="Example: redis://127.0.0.1:6379/0. In a password, write / # ? @ : as %2F %23 %3F %40 %3A.",
                     id="bus.E009",
                 )
             )
         for path in config.middleware or ():
             try:
                 made = import_string(path)
-            except ImportError as error:
+            except Exception as error:  # whatever importing the module raises
                 messages.append(
                     Error(
                         f"{place}['MIDDLEWARE']: {path!r} cannot be imported: {error}.",
@@ -36,12 +38,24 @@ def check_settings() -> list[CheckMessage]:
                     )
                 )
                 continue
-            if not callable(made):
+            if not _can_be_made(made):
                 messages.append(
                     Error(
-                        f"{place}['MIDDLEWARE']: {path!r} is no class.",
+                        f"{place}['MIDDLEWARE']: {path!r} is no class that can be made without arguments.",
                         hint="Give a Middleware class.",
                         id="bus.E008",
                     )
                 )
     return messages
+
+
+def _can_be_made(made: object) -> bool:
+    if not callable(made):
+        return False
+    try:
+        inspect.signature(made).bind()
+    except TypeError:
+        return False
+    except ValueError:
+        pass  # no readable signature
+    return True

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from .events import Event
 from .exceptions import HopLimitExceeded
+
+# Later versions may have more at the end: https://www.w3.org/TR/trace-context/#versioning-of-traceparent
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?")
 
 handling: ContextVar[Event[Any] | None] = ContextVar("django_redis_bus_handling", default=None)
 """The event whose handler runs in this context; set by the correlation middleware."""
@@ -44,9 +48,5 @@ def child_traceparent(parent: str | None) -> str | None:
 
     https://www.w3.org/TR/trace-context/#traceparent-header
     """
-    if parent is None:
-        return None
-    parts = parent.split("-")
-    if len(parts) < 4 or len(parts[1]) != 32:
-        return None
-    return f"{parts[0]}-{parts[1]}-{os.urandom(8).hex()}-{parts[3]}"
+    found = _TRACEPARENT.fullmatch(parent) if parent is not None else None
+    return f"00-{found[1]}-{os.urandom(8).hex()}-{found[2]}" if found else None

@@ -8,7 +8,21 @@ from typing import Any, Literal
 
 from .exceptions import ConfigurationError
 from .patterns import Pattern
-from .sections import SCHEMES, Problem, Section, at_least, duration_s, flag, location, names, one_of, prefix, text
+from .sections import (
+    SCHEMES,
+    Problem,
+    Section,
+    at_least,
+    duration_s,
+    flag,
+    location,
+    mapping,
+    names,
+    one_of,
+    prefix,
+    source,
+    text,
+)
 
 __all__ = ["BusConfig", "Problem", "PublisherConfig", "Retention", "StreamConfig", "duration_s", "parse_buses"]
 
@@ -37,7 +51,8 @@ class StreamConfig:
     """One entry of STREAMS."""
 
     name: str
-    retention: Retention = Retention()
+    retention: Retention | None = None
+    """None if the entry does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +136,11 @@ def _bus(alias: str, raw: object, problems: list[Problem]) -> BusConfig:
     seconds = 'a number of seconds or a text such as "30s"'
     config = BusConfig(
         alias=alias,
-        location=s.get("LOCATION", location, "a URL that starts with " + ", ".join(SCHEMES), "embedded://"),
+        location=s.get(
+            "LOCATION", location, "a URL that starts with " + ", ".join(SCHEMES), "embedded://", secret=True
+        ),
         key_prefix=s.get("KEY_PREFIX", prefix, "letters, digits and _ . - : without a final colon", ""),
-        source=s.get("SOURCE", text, "a name for this project, such as 'shop'", "django"),
+        source=s.get("SOURCE", source, "a name for this project, such as 'shop'", "django"),
         serializer=s.get("SERIALIZER", one_of("json", "msgpack"), "'json' or 'msgpack'", "json"),
         compress_over=s.get("COMPRESS_OVER", at_least(0, whole=True), "a number of bytes, or None", None),
         max_event_bytes=s.get("MAX_EVENT_BYTES", at_least(1, whole=True), "a number of bytes, at least 1", 1_048_576),
@@ -132,46 +149,50 @@ def _bus(alias: str, raw: object, problems: list[Problem]) -> BusConfig:
         timeout_s=s.get("TIMEOUT", at_least(0.01), f"{seconds}, at least 0.01", 1.0),
         max_hops=s.get("MAX_HOPS", at_least(1, whole=True), "a whole number, at least 1", 16),
         middleware=s.get("MIDDLEWARE", names, "a list of dotted paths", None),
-        options=s.get("OPTIONS", dict, "a mapping of redis-py client options", {}),
+        options=s.get("OPTIONS", mapping, "a mapping of redis-py client options", {}, secret=True),
         publishers={
-            str(name): _publisher(f"{place}['PUBLISHERS'][{str(name)!r}]", str(name), entry, problems)
-            for name, entry in s.get("PUBLISHERS", dict, "a mapping of name to publisher", {}).items()
+            name: _publisher(f"{place}['PUBLISHERS'][{name!r}]", name, entry, problems)
+            for name, entry in s.get("PUBLISHERS", mapping, "a mapping of name to publisher", {}).items()
         },
         streams={
-            str(name): _stream(f"{place}['STREAMS'][{str(name)!r}]", str(name), entry, problems)
-            for name, entry in s.get("STREAMS", dict, "a mapping of name to options", {}).items()
+            name: _stream(f"{place}['STREAMS'][{name!r}]", name, entry, problems)
+            for name, entry in s.get("STREAMS", mapping, "a mapping of name to options", {}).items()
+            if _is_topic(place, name, problems)
         },
-        channels=tuple(s.get("CHANNELS", dict, "a mapping of name to options", {})),
+        channels=tuple(
+            name
+            for name in s.get("CHANNELS", mapping, "a mapping of name to options", {})
+            if _is_topic(place, name, problems)
+        ),
     )
     s.finish()
-    for name in [*config.streams, *config.channels]:
-        try:
-            Pattern(name)
-        except ConfigurationError as error:
-            problems.append(
-                Problem(id="bus.E006", message=f"{place}: {error}", hint="Example: 'events:order', 'chat:{room}'.")
-            )
     return config
+
+
+def _is_topic(place: str, name: str, problems: list[Problem]) -> bool:
+    try:
+        Pattern(name)
+    except ConfigurationError as error:
+        problems.append(
+            Problem(id="bus.E006", message=f"{place}: {error}", hint="Example: 'events:order', 'chat:{room}'.")
+        )
+        return False
+    return True
 
 
 def _stream(place: str, name: str, raw: object, problems: list[Problem]) -> StreamConfig:
     s = Section(place, raw, problems)
-    kept = Section(f"{place}['RETENTION']", s.get("RETENTION", lambda v: v, "", {}), problems)
-    config = StreamConfig(
-        name=name,
-        retention=Retention(
-            count=kept.get(
-                "count",
-                at_least(0, whole=True),
-                "a number of entries, or None",
-                None if kept.raw.get("age") else 100_000,
-            ),
-            age_s=kept.get("age", at_least(0.001), 'seconds or a text such as "7d"', None),
-        ),
-    )
+    asked = s.get("RETENTION", lambda v: v, "", None)
     s.finish()
+    if asked is None:
+        return StreamConfig(name=name)
+    kept = Section(f"{place}['RETENTION']", asked, problems)
+    age_s = kept.get("age", at_least(0.001), 'a number of seconds or a text such as "7d"', None)
+    by_default = Retention().count if kept.raw.get("age") is None else None
+    wanted = "a number of entries, or None for no limit"
+    count = kept.get("count", at_least(0, whole=True), wanted, by_default, optional=True)
     kept.finish()
-    return config
+    return StreamConfig(name=name, retention=Retention(count=count, age_s=age_s))
 
 
 def _publisher(place: str, name: str, raw: object, problems: list[Problem]) -> PublisherConfig:

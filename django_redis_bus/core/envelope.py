@@ -6,15 +6,14 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-proto
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-
+from .attributes import RESERVED, attribute, extension, is_text, split_version
 from .causation import Cause
 from .events import Event
-from .exceptions import PayloadError, UnreadableEntry
+from .exceptions import UnreadableEntry
+from .foreign import foreign_data
 from .payloads import Payloads
 from .policy import Reason
 from .serializers import Decode, Serializer, decompress
@@ -23,33 +22,12 @@ SPEC_VERSION = "1.0"
 DATA = b"data"
 # RFC 9110, 8.4.1.2: what HTTP calls "deflate" is the zlib format.
 COMPRESSED = "deflate"
-# Attribute names are lower-case letters and digits (CloudEvents 1.0.2, "Attribute naming convention").
-_ATTRIBUTE = re.compile(r"[a-z0-9]{1,40}")
-_VERSION = re.compile(r"[.:/#]v(\d{1,9})$")
-# A foreign entry with one field of such a name holds the whole message in it.
-_BODY_FIELDS = {b"data", b"payload", b"body", b"message", b"value", b"json", b"event"}
-_KNOWN = {
-    b"ce_specversion", b"ce_id", b"ce_source", b"ce_type", b"ce_time", b"ce_subject", b"ce_partitionkey",
-    b"ce_dataschema", b"ce_traceparent", b"ce_correlationid", b"ce_causationid", b"ce_hops",
-    b"content-type", b"content-encoding", DATA,
-}  # fmt: skip
-# Types and sources repeat; attackers' do not. So many are remembered, then none.
+_KNOWN = {*(f"ce_{name}".encode() for name in RESERVED), b"content-type", b"content-encoding", DATA}
+# specversion, id, source, type, time, content-type, data: with no more than these there is nothing else to look for.
+_USUAL = 7
+# Types and sources repeat; attackers' do not. So many are remembered, then none; and none that is longer than this.
 _REMEMBERED = 1_000
-
-
-def dataschema(topic: str, version: int) -> str:
-    """Return the `dataschema` URI that names a schema version: "bus:events:order:v2"."""
-    return f"bus:{topic}:v{version}"
-
-
-def attribute(name: str, value: str) -> str:
-    """Return a CloudEvents attribute value if it is one.
-
-    Raises PayloadError when it is empty or holds control characters, which the specification forbids.
-    """
-    if not value or not value.isprintable():
-        raise PayloadError(f"The event's {name} must be printable text and not empty.", path=name)
-    return value
+_REMEMBERED_BYTES = 256
 
 
 def encode(
@@ -86,12 +64,7 @@ def encode(
         fields += ("ce_hops", str(cause.hops))
     if extensions:
         for name, value in extensions.items():
-            if not _ATTRIBUTE.fullmatch(name) or f"ce_{name}".encode() in _KNOWN:
-                raise PayloadError(
-                    f"{name!r} is no name for an extension: lower-case letters and digits that no attribute uses.",
-                    path=name,
-                )
-            fields += (f"ce_{name}", attribute(name, value))
+            fields += (f"ce_{extension(name)}", attribute(name, value))
     fields += ("content-type", content_type)
     if compressed:
         fields += ("content-encoding", COMPRESSED)
@@ -103,8 +76,7 @@ class _Kind(NamedTuple):
     """What is worked out once per event type on the wire."""
 
     type: str
-    version: int
-    decode: Decode | None
+    decode: Decode
     error: UnreadableEntry | None
 
 
@@ -137,19 +109,23 @@ class EntryReader:
         Raises:
             UnreadableEntry: with the dead letter's reason.
         """
-        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        try:
+            fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        except ValueError:
+            raise UnreadableEntry(Reason.UNDECODABLE, "a field without a value") from None
         raw_type = fields.get(b"ce_type")
         if raw_type is None:
             return self._foreign(entry_id, fields, attempt)
         get = fields.get
-        data = get(DATA, b"")
-        if len(data) > self.max_bytes:
+        data = get(DATA)
+        if data is not None and len(data) > self.max_bytes:
             raise UnreadableEntry(Reason.TOO_LARGE, f"{len(data)} bytes of data, MAX_EVENT_BYTES is {self.max_bytes}")
-        kind = self._kinds.get((get(b"content-type"), raw_type, get(b"ce_dataschema"))) or self._kind(fields, raw_type)
+        content_type = get(b"content-type")
+        kind = self._kinds.get((content_type, raw_type, get(b"ce_dataschema"))) or self._kind(fields, raw_type)
         if kind.error is not None:
             raise kind.error.with_traceback(None)
         encoding = get(b"content-encoding")
-        if encoding is not None:
+        if encoding is not None and data is not None:
             data = self._inflate(encoding, data)
         if get(b"ce_specversion") != b"1.0":
             raise UnreadableEntry(Reason.UNDECODABLE, "ce_specversion is not 1.0")
@@ -157,26 +133,38 @@ class EntryReader:
             event_id = fields[b"ce_id"].decode()
             raw_source = fields[b"ce_source"]
             source = self._texts.get(raw_source) or self._text(raw_source)
-            subject, key, time = get(b"ce_subject"), get(b"ce_partitionkey"), get(b"ce_time")
-            if len(fields) > 7 and (extras := fields.keys() - _KNOWN):
-                extensions = {name[3:].decode(): fields[name].decode() for name in extras if name[:3] == b"ce_"}
-            else:
-                extensions = {}
-            hops = get(b"ce_hops")
+            usual = _USUAL
+            time_text = subject = key = traceparent = correlation_id = causation_id = None
+            hops = 0
+            extensions = {}
+            if (raw := get(b"ce_time")) is not None:
+                time_text = raw.decode()
+            if (raw := get(b"ce_subject")) is not None:
+                subject = raw.decode()
+                usual += 1
+            if (raw := get(b"ce_partitionkey")) is not None:
+                key = raw.decode()
+                usual += 1
+            if len(fields) > usual or time_text is None or content_type is None or data is None:
+                traceparent = _optional(get(b"ce_traceparent"))
+                correlation_id = _optional(get(b"ce_correlationid"))
+                causation_id = _optional(get(b"ce_causationid"))
+                hops = _count(get(b"ce_hops", b"0"))
+                extensions = {n[3:].decode(): fields[n].decode() for n in fields.keys() - _KNOWN if n[:3] == b"ce_"}
             event = Event(
                 id=event_id,
                 source=source,
                 type=kind.type,
-                data=kind.decode(data) if kind.decode is not None else None,
+                data=kind.decode(data) if data is not None else self.payloads.convert(kind.type, None),
                 topic=self.topic,
-                time_text=None if time is None else time.decode(),
-                subject=None if subject is None else subject.decode(),
-                key=None if key is None else key.decode(),
-                version=kind.version,
-                traceparent=_optional(get(b"ce_traceparent")),
-                correlation_id=_optional(get(b"ce_correlationid")),
-                causation_id=_optional(get(b"ce_causationid")),
-                hops=0 if hops is None else int(hops),
+                time_text=time_text,
+                subject=subject,
+                key=key,
+                version=self.payloads.version,
+                traceparent=traceparent,
+                correlation_id=correlation_id,
+                causation_id=causation_id,
+                hops=hops,
                 extensions=extensions,
                 entry_id=entry_id.decode(),
                 attempt=attempt,
@@ -185,24 +173,29 @@ class EntryReader:
             raise UnreadableEntry(Reason.UNDECODABLE, f"no field {error.args[0].decode()}") from None
         except ValueError as error:  # not UTF-8, or hops that are no number
             raise UnreadableEntry(Reason.UNDECODABLE, f"bad attribute: {error}") from None
-        if not event_id.isprintable() or not event_id:
-            raise UnreadableEntry(Reason.UNDECODABLE, "ce_id is empty or holds control characters")
+        said = f"{event_id}{time_text}{subject}{key}{traceparent}{correlation_id}{causation_id}"
+        if extensions:
+            said += "".join([*extensions, *extensions.values()])
+        if not event_id or not is_text(said):
+            raise UnreadableEntry(Reason.UNDECODABLE, "ce_id is empty, or an attribute holds control characters")
         return event
 
     def _kind(self, fields: Mapping[bytes, bytes], raw_type: bytes) -> _Kind:
         content_type, schema = fields.get(b"content-type"), fields.get(b"ce_dataschema")
         try:
             event_type = self._text(raw_type)
-            version = 1
+            version: int | None = None
             if schema is not None:
-                found = _VERSION.search(self._text(schema))
-                version = int(found[1]) if found else 1
-            elif suffix := _VERSION.search(event_type):
-                event_type, version = event_type[: suffix.start()], int(suffix[1])
-            kind = _Kind(event_type, version, self._decode(content_type, event_type, version), None)
+                version = split_version(self._text(schema))[1]
+            elif event_type not in (self.payloads.by_type or ()):
+                event_type, version = split_version(event_type)
+            if version is None:
+                version = 1
+            kind = _Kind(event_type, self._decode(content_type, event_type, version), None)
         except UnreadableEntry as error:
-            kind = _Kind("", 1, None, error)
-        if len(self._kinds) < _REMEMBERED:
+            kind = _Kind("", _nothing, error)
+        size = len(raw_type) + len(schema or b"") + len(content_type or b"")
+        if len(self._kinds) < _REMEMBERED and size <= 3 * _REMEMBERED_BYTES:
             self._kinds[content_type, raw_type, schema] = kind
         return kind
 
@@ -222,9 +215,9 @@ class EntryReader:
             text = raw.decode()
         except UnicodeDecodeError as error:
             raise UnreadableEntry(Reason.UNDECODABLE, f"an attribute is not UTF-8: {error.reason}") from None
-        if not text or not text.isprintable():
+        if not text or not is_text(text):
             raise UnreadableEntry(Reason.UNDECODABLE, "an attribute is empty or holds control characters")
-        if len(self._texts) < _REMEMBERED and len(raw) <= 256:
+        if len(self._texts) < _REMEMBERED and len(raw) <= _REMEMBERED_BYTES:
             self._texts[raw] = text
         return text
 
@@ -239,16 +232,14 @@ class EntryReader:
             raise UnreadableEntry(Reason.UNDECODABLE, f"compressed data: {error}") from None
 
     def _foreign(self, entry_id: bytes, fields: dict[bytes, bytes], attempt: int) -> Event[Any]:
+        if not fields:
+            raise UnreadableEntry(Reason.UNDECODABLE, "an entry without fields")
         size = sum(map(len, fields)) + sum(map(len, fields.values()))
         if size > self.max_bytes:
             raise UnreadableEntry(Reason.TOO_LARGE, f"{size} bytes of fields, MAX_EVENT_BYTES is {self.max_bytes}")
-        name = next(iter(fields), b"")
-        if len(fields) == 1 and name.lower() in _BODY_FIELDS:
-            data = _guess(fields[name])
-        else:
-            data = {_lenient(n) if isinstance(_lenient(n), str) else repr(n): _lenient(v) for n, v in fields.items()}
+        data = foreign_data(fields)
         said = data.get("type") if isinstance(data, dict) else None
-        event_type = said if isinstance(said, str) and said.isprintable() else ""
+        event_type = said if isinstance(said, str) and is_text(said) else ""
         text_id = entry_id.decode()
         return Event(
             id=text_id,
@@ -256,6 +247,7 @@ class EntryReader:
             type=event_type,
             data=self.payloads.convert(event_type, data),
             topic=self.topic,
+            version=self.payloads.version,
             foreign=True,
             entry_id=text_id,
             attempt=attempt,
@@ -266,25 +258,19 @@ def _optional(raw: bytes | None) -> str | None:
     return None if raw is None else raw.decode()
 
 
-def _lenient(raw: bytes) -> str | bytes:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw
+def _count(raw: bytes) -> int:
+    if not raw.isdigit() or len(raw) > 9:
+        raise ValueError("ce_hops is no number")
+    return int(raw)
 
 
-def _guess(raw: bytes) -> Any:
-    """JSON if it is JSON, else text, else bytes."""
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        return _lenient(raw)
+def _nothing(data: bytes) -> None:
+    return None
 
 
 def key_of(flat: Sequence[bytes]) -> bytes | None:
     """Return the ordering key in an entry's flat fields, None if it has none."""
     try:
-        at = flat.index(b"ce_partitionkey")
-    except ValueError:
+        return flat[2 * flat[::2].index(b"ce_partitionkey") + 1]
+    except (ValueError, IndexError):
         return None
-    return flat[at + 1] if at % 2 == 0 else None

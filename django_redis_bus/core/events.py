@@ -61,9 +61,10 @@ class Event(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         if self.time_text is None:
             return None
         try:
-            return msgspec.convert(self.time_text, datetime)
+            time = msgspec.convert(self.time_text, datetime)
         except msgspec.ValidationError:
             return None
+        return time if time.tzinfo is not None else None
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):

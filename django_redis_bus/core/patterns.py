@@ -11,8 +11,8 @@ from .exceptions import ConfigurationError, PayloadError
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")
 _LITERAL = re.compile(r"[A-Za-z0-9_.\-:@+]*")
 # One segment of a name: no colon (it would make parsing ambiguous), no space, no glob or brace character
-# (a value must never become part of a pattern or of a hash tag).
-_VALUE = re.compile(r"[^\s:*?\[\]{}\\\x00-\x1f\x7f-\x9f]{1,128}")
+# (a value must never become part of a pattern or of a hash tag), nothing that has no UTF-8 form.
+_VALUE = re.compile(r"[^\s:*?\[\]{}\\\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,128}")
 
 
 class Pattern:
@@ -40,6 +40,11 @@ class Pattern:
         pieces = _PLACEHOLDER.split(self.text)
         parts = [re.escape(p) if i % 2 == 0 else f"({_VALUE.pattern})" for i, p in enumerate(pieces)]
         return re.compile("".join(parts))
+
+    @cached_property
+    def _crowded(self) -> bool:
+        """Whether one segment has two placeholders: not every pair of values can be told apart there."""
+        return any(len(_PLACEHOLDER.findall(segment)) > 1 for segment in self.text.split(":"))
 
     @cached_property
     def glob(self) -> str:
@@ -72,9 +77,31 @@ class Pattern:
                 )
             return text
 
-        return _PLACEHOLDER.sub(one, self.text)
+        name = _PLACEHOLDER.sub(one, self.text)
+        if self._crowded and self.parse(name) != {p: str(values[p]) for p in self.parameters}:
+            raise PayloadError(
+                f"Topic {self.text!r}: these values could not be told apart again in {name!r}.", topic=self.text
+            )
+        return name
 
     def parse(self, name: str) -> dict[str, str] | None:
         """Return the parameters held in `name`, or None if it is not a name of this topic."""
         match = self._regex.fullmatch(name)
         return dict(zip(self.parameters, match.groups(), strict=True)) if match else None
+
+    def overlaps(self, other: Pattern) -> bool:
+        """Return whether some name belongs to both topics."""
+        ours, theirs = self.text.split(":"), other.text.split(":")
+        return len(ours) == len(theirs) and all(map(_meet, ours, theirs))
+
+
+def _meet(one: str, two: str) -> bool:
+    """Whether some text fits both segments."""
+    ours, theirs = _PLACEHOLDER.split(one)[::2], _PLACEHOLDER.split(two)[::2]
+    if len(ours) == 1:
+        return Pattern(two).parse(one) is not None
+    if len(theirs) == 1:
+        return Pattern(one).parse(two) is not None
+    # What stands between the first and the last placeholder always finds room in the other's placeholder.
+    starts, ends = sorted([ours[0], theirs[0]], key=len), sorted([ours[-1], theirs[-1]], key=len)
+    return starts[1].startswith(starts[0]) and ends[1].endswith(ends[0])

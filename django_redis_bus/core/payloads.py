@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
+import msgspec.inspect
 
 from .exceptions import ConfigurationError, PayloadError, UnreadableEntry, did_you_mean
 from .policy import Reason
-from .serializers import Decode, Serializer, _dec_hook
+from .serializers import Decode, Serializer, dec_hook, is_model
 
 Upcaster = Callable[[Any], Any]
 _PATH = re.compile(r" - at `([^`]+)`")
@@ -44,7 +45,9 @@ class Payloads:
 
     def _check(self, kind: Any) -> None:
         try:
-            msgspec.json.Decoder(kind)
+            unknown = next((t for t in _custom_types(msgspec.inspect.type_info(kind)) if not is_model(t)), None)
+            if unknown is not None:
+                raise TypeError(f"nothing is known of {type_name(unknown)}")
         except (TypeError, NameError) as error:
             raise ConfigurationError(
                 f"Stream {self.topic!r}: payload {type_name(kind)} cannot be used: {error}. "
@@ -90,10 +93,10 @@ class Payloads:
                     value = step(value)
                 return convert(value, kind) if steps else value
             except msgspec.ValidationError as error:
-                raise UnreadableEntry(Reason.INVALID_PAYLOAD, f"{type_name(kind)}: {error}") from None
+                raise UnreadableEntry(Reason.INVALID_PAYLOAD, f"{type_name(kind)}: {one_path(str(error))}") from None
             except RecursionError:
                 raise UnreadableEntry(Reason.UNDECODABLE, "the data is nested too deeply") from None
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise UnreadableEntry(Reason.UNDECODABLE, f"{serializer.content_type}: {error}") from None
             except Exception as error:
                 raise UnreadableEntry(
@@ -141,12 +144,35 @@ class Payloads:
         try:
             return convert(value, kind, strict=False)
         except Exception as error:
-            raise UnreadableEntry(Reason.INVALID_PAYLOAD, f"{type_name(kind)}: {error!s:.500}") from None
+            said = f"{one_path(str(error)):.500}"
+            raise UnreadableEntry(Reason.INVALID_PAYLOAD, f"{type_name(kind)}: {said}") from None
 
 
 def convert(value: Any, kind: Any, *, strict: bool = True) -> Any:
     """Return plain values as `kind`. Raises msgspec.ValidationError naming the path."""
-    return msgspec.convert(value, kind, strict=strict, dec_hook=_dec_hook)
+    return msgspec.convert(value, kind, strict=strict, dec_hook=dec_hook)
+
+
+def _custom_types(info: Any, seen: set[int] | None = None) -> Iterator[type]:
+    """Yield the types within a type that msgspec leaves to `dec_hook`."""
+    seen = set() if seen is None else seen
+    if isinstance(info, tuple):
+        for each in info:
+            yield from _custom_types(each, seen)
+    elif isinstance(info, msgspec.inspect.CustomType):
+        yield info.cls
+    elif isinstance(info, msgspec.Struct) and id(info) not in seen:
+        seen.add(id(info))  # types may hold themselves
+        for name in info.__struct_fields__:
+            yield from _custom_types(getattr(info, name), seen)
+
+
+def one_path(message: str) -> str:
+    """Return a msgspec error message with one path in it: a pydantic model inside another type names its own part."""
+    paths = _PATH.findall(message)
+    if len(paths) < 2:
+        return message
+    return f"{_PATH.sub('', message)} - at `{paths[-1]}{paths[0][1:]}`"
 
 
 def error_path(message: str) -> str:

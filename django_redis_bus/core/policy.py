@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Any
 
 from .exceptions import UnreadableEntry
 
@@ -48,24 +51,24 @@ class Retry(Exception):
         max_backoff_s: float = 600.0,
         factor: float = 2.0,
         jitter: float = 0.25,
-        retry_on: tuple[type[BaseException], ...] = (Exception,),
-        dead_letter_on: tuple[type[BaseException], ...] = (),
+        retry_on: type[BaseException] | Iterable[type[BaseException]] = (Exception,),
+        dead_letter_on: type[BaseException] | Iterable[type[BaseException]] = (),
     ) -> None:
         super().__init__(message or (f"again in {after} s" if after is not None else "again"))
         if max_attempts < 1:
             raise ValueError("Retry(max_attempts=…) counts the first run too: give 1 or more.")
-        if backoff_s < 0 or max_backoff_s < 0 or (after is not None and after < 0):
-            raise ValueError("Retry: seconds must not be negative.")
-        if not 0 <= jitter <= 1 or factor < 1:
-            raise ValueError("Retry: jitter is a share from 0 to 1, factor is at least 1.")
+        if not all(isfinite(s) and s >= 0 for s in (backoff_s, max_backoff_s, 0 if after is None else after)):
+            raise ValueError("Retry: seconds must be finite and not negative.")
+        if not 0 <= jitter <= 1 or not 1 <= factor < inf:
+            raise ValueError("Retry: jitter is a share from 0 to 1, factor is finite and at least 1.")
         self.max_attempts = max_attempts
         self.after = after
         self.backoff_s = backoff_s
         self.max_backoff_s = max_backoff_s
         self.factor = factor
         self.jitter = jitter
-        self.retry_on = retry_on
-        self.dead_letter_on = dead_letter_on
+        self.retry_on = _classes("retry_on", retry_on)
+        self.dead_letter_on = _classes("dead_letter_on", dead_letter_on)
 
     def __reduce__(self) -> tuple[type[Retry], tuple[str], dict[str, object]]:
         return (type(self), (str(self),), self.__dict__)
@@ -79,6 +82,13 @@ class Retry(Exception):
         except OverflowError:
             wait = self.max_backoff_s
         return wait * (1 - self.jitter * luck)
+
+
+def _classes(argument: str, given: Any) -> tuple[type[BaseException], ...]:
+    classes = (given,) if isinstance(given, type) else tuple(given)
+    if not all(isinstance(each, type) and issubclass(each, BaseException) for each in classes):
+        raise ValueError(f"Retry({argument}=…) takes exception classes.")
+    return classes
 
 
 class Reject(Exception):

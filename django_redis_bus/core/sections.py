@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
-from .exceptions import ConfigurationError, did_you_mean
+from .attributes import is_text
+from .exceptions import did_you_mean
 
 SCHEMES = ("redis://", "rediss://", "unix://", "embedded://")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+_LONGEST_S = 1e10  # three centuries; in ms it still fits everywhere
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
@@ -26,11 +29,13 @@ class Problem:
 def duration_s(value: object) -> float:
     """Return seconds from a number of seconds or a text like "500ms", "30s", "7d". Raises ValueError."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
+        seconds = float(value) if abs(value) < _LONGEST_S else inf
+    else:
+        match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+        seconds = float(match[1]) * _UNIT_S[match[2]] if match else inf
+    if not seconds < _LONGEST_S:  # nan, too
         raise ValueError('a number of seconds or a text such as "30s", "5m", "7d"')
-    return float(match[1]) * _UNIT_S[match[2]]
+    return seconds
 
 
 class Section:
@@ -48,21 +53,36 @@ class Section:
         place = self.place if key is None else f"{self.place}[{key!r}]"
         self.problems.append(Problem(id=id, message=f"{place} {message}.", hint=hint))
 
-    def get(self, key: str, read: Callable[[Any], Any], wanted: str, default: Any) -> Any:
-        """Return the value under `key` as `read` makes it; `wanted` says what to type if `read` raises."""
+    def get(
+        self, key: str, read: Callable[[Any], Any], wanted: str, default: Any, *, optional: bool = False,
+        secret: bool = False,
+    ) -> Any:  # fmt: skip
+        """Return the value under `key` as `read` makes it.
+
+        Args:
+            key: in the mapping.
+            read: raises ValueError or TypeError for what cannot be used.
+            wanted: says what to type then.
+            default: for what is not there, or not usable.
+            optional: None stands for None, also where that is not the default.
+            secret: the value may hold a password and is not shown.
+        """
         self.seen.add(key)
         if key not in self.raw or (self.raw[key] is None and default is None):
             return default
+        value = self.raw[key]
+        if value is None and optional:
+            return None
         try:
-            return read(self.raw[key])
-        except (ValueError, TypeError, ConfigurationError) as error:
-            detail = f": {error}" if isinstance(error, ConfigurationError) else ""
-            self.wrong(f"is {self.raw[key]!r:.80}, which is not {wanted}{detail}", f"Give {wanted}.", key)
+            return read(value)
+        except (ValueError, TypeError):
+            shown = "is" if secret else f"is {value!r:.80}, which is"
+            self.wrong(f"{shown} not {wanted}", f"Give {wanted}.", key)
             return default
 
     def finish(self) -> None:
         """Report the keys that nobody asked for."""
-        for key in self.raw.keys() - self.seen:
+        for key in sorted(self.raw.keys() - self.seen, key=str):
             self.wrong("is not a known key", did_you_mean(str(key), self.seen).strip(), str(key), "bus.E004")
 
 
@@ -70,6 +90,18 @@ def text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError
     return value
+
+
+def source(value: object) -> str:
+    if not is_text(text(value)):
+        raise ValueError
+    return text(value)
+
+
+def mapping(value: object) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError
+    return {str(name): entry for name, entry in value.items()}
 
 
 def names(value: object) -> tuple[str, ...]:

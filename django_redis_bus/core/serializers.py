@@ -8,6 +8,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -30,12 +32,33 @@ class Serializer:
     decoder: Callable[[Any], Decode]
 
 
-def _dec_hook(kind: type, value: Any) -> Any:
+def is_model(kind: type) -> bool:
+    """Return whether `dec_hook` can build this: pydantic's models and what looks like them."""
+    return hasattr(kind, "model_validate")
+
+
+def dec_hook(kind: type, value: Any) -> Any:
     """Build what msgspec has no decoder for: pydantic models (also nested in other types)."""
     validate = getattr(kind, "model_validate", None)
-    if validate is not None:
+    if validate is None:
+        raise NotImplementedError(f"no way to read a {kind.__name__}")
+    try:
         return validate(value)
-    raise NotImplementedError(f"no way to read a {kind.__name__}")
+    except ValueError as error:
+        errors = getattr(error, "errors", None)
+        if errors is None:
+            raise
+        # Pydantic's own text quotes the data, which must not reach logs and dead letters.
+        first, *more = errors(include_url=False, include_context=False, include_input=False)
+        rest = f" (and {len(more)} more)" if more else ""
+        raise ValueError(f"{first['msg']}{rest} - at `${''.join(map(_step, first['loc']))}`") from None
+
+
+def _step(part: str | int) -> str:
+    """One step of a path as msgspec writes it: keys that may be data are not shown."""
+    if isinstance(part, int):
+        return f"[{part}]"
+    return f".{part}" if part.isidentifier() else "[...]"
 
 
 def json_serializer(enc_hook: Callable[[object], object]) -> Serializer:
@@ -43,7 +66,7 @@ def json_serializer(enc_hook: Callable[[object], object]) -> Serializer:
     return Serializer(
         content_type="application/json",
         encode=msgspec.json.Encoder(enc_hook=enc_hook, decimal_format="string").encode,
-        decoder=lambda kind: msgspec.json.Decoder(kind, dec_hook=_dec_hook).decode,
+        decoder=lambda kind: msgspec.json.Decoder(kind, dec_hook=dec_hook).decode,
     )
 
 
@@ -52,7 +75,7 @@ def msgpack_serializer(enc_hook: Callable[[object], object]) -> Serializer:
     return Serializer(
         content_type="application/msgpack",
         encode=msgspec.msgpack.Encoder(enc_hook=enc_hook, decimal_format="string").encode,
-        decoder=lambda kind: msgspec.msgpack.Decoder(kind, dec_hook=_dec_hook).decode,
+        decoder=lambda kind: msgspec.msgpack.Decoder(kind, dec_hook=dec_hook).decode,
     )
 
 
@@ -62,16 +85,29 @@ SERIALIZERS: dict[str, Callable[[Callable[[object], object]], Serializer]] = {
 }
 
 
+# Subclasses of what msgspec encodes (SafeString, numpy's floats, a frozen clock's datetime) as what they are.
+_EXACT: tuple[tuple[type, Callable[[Any], object]], ...] = (
+    (str, str.__str__),
+    (int, int.__int__),
+    (float, float.__float__),
+    (bytes, bytes.__bytes__),
+    (Decimal, Decimal),
+    (datetime, lambda value: datetime.combine(value, value.timetz())),
+    (date, lambda value: date(value.year, value.month, value.day)),
+)
+
+
 def plain(value: object) -> object:
-    """The part of an encoder hook that needs no Django: pydantic models, lazy strings, anything that says it is a str.
+    """The part of an encoder hook that needs no Django: pydantic models, subclasses of plain types.
 
     Raises TypeError, naming the type, for what has no JSON form.
     """
     dump = getattr(value, "model_dump", None)
     if dump is not None:
-        return dump(mode="json")
-    if isinstance(value, frozenset):
-        return list(value)
+        return dump(mode="json", by_alias=True)  # what model_validate will look for
+    for kind, exact in _EXACT:
+        if isinstance(value, kind) and not isinstance(value, bool):
+            return exact(value)
     raise TypeError(f"a {type(value).__module__}.{type(value).__qualname__} has no JSON form")
 
 
@@ -94,4 +130,6 @@ def decompress(data: bytes, *, limit_bytes: int) -> bytes:
         raise OverflowError(f"inflates to more than {limit_bytes} bytes")
     if not inflater.eof:
         raise ValueError("compressed data is cut short")
+    if inflater.unused_data:
+        raise ValueError("something follows the compressed data")
     return out

@@ -21,6 +21,8 @@ class Correlation(Middleware):
 
 
 class _Handling(AbstractContextManager[None]):
+    """What contextlib.contextmanager would make, at a third of its cost: this runs for every event."""
+
     __slots__ = ("_event", "_token")
 
     def __init__(self, event: Event[Any]) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import traceback
+from collections.abc import Callable
+from textwrap import indent
 from typing import Any
 
 from ..core.events import Event
@@ -31,10 +34,11 @@ class Logging(Middleware):
             if handler is not None and logger.isEnabledFor(logging.INFO):
                 _log(logging.INFO, "handled", handler, event, delivery, seconds)
         elif isinstance(decision, RetryLater):
-            what = f"will be retried in {decision.wait_s:.1f} s: {_safe(repr(decision.error))}"
+            what = f"will be retried in {decision.wait_s:.1f} s: {_said(repr, decision.error)}"
             _log(logging.WARNING, what, handler, event, delivery, seconds)
         else:
-            what = f"is a dead letter ({decision.reason}): {_safe(str(decision.error) or repr(decision.error))}"
+            error = decision.error
+            what = f"is a dead letter ({decision.reason}): {_said(str, error) or _said(repr, error)}"
             _log(logging.ERROR, what, handler, event, delivery, seconds, decision.error)
 
 
@@ -47,6 +51,11 @@ def _log(
     seconds: float,
     error: BaseException | None = None,
 ) -> None:
+    exc_info = error if error is not None and error.__traceback__ is not None else None
+    if exc_info is not None and not _is_one_line(exc_info):
+        # Python's formatter would write the error's own lines as they are, and they could pass for lines of the log.
+        what += "\n" + indent(_printable("".join(traceback.format_exception(exc_info)), keep="\n"), "    | ")
+        exc_info = None
     entry_id = delivery.entry_id.decode(errors="replace")
     facts = {
         "bus_handler": handler.name if handler else None,
@@ -64,10 +73,43 @@ def _log(
         facts["bus_stream"] or "entry", entry_id, facts["bus_handler"] or "unreadable", delivery.attempt,
         seconds * 1000, what,
         extra=facts,
-        exc_info=error if error is not None and error.__traceback__ is not None else None,
+        exc_info=exc_info,
     )  # fmt: skip
 
 
 def _safe(text: str) -> str:
+    return _printable(text[:ERROR_CHARS])
+
+
+def _printable(text: str, keep: str = "") -> str:
     """What came over the wire may hold line breaks and terminal codes; a log line must not."""
-    return "".join(c if c.isprintable() else "�" for c in text[:ERROR_CHARS])
+    return "".join(c if c.isprintable() or c in keep else "�" for c in text)
+
+
+def _said(how: Callable[[object], str], error: BaseException) -> str:
+    """Return str or repr of an error, whose own code may fail."""
+    try:
+        return _safe(how(error))
+    except Exception:
+        return type(error).__name__
+
+
+def _is_one_line(error: BaseException) -> bool:
+    """Return whether the error, its causes and their notes are printable text."""
+    todo: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while todo:
+        each = todo.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        try:
+            said = "".join([str(each), *getattr(each, "__notes__", ())])
+        except Exception:
+            said = ""  # the traceback says that it has no text
+        if not said.isprintable():
+            return False
+        todo += [each.__cause__, each.__context__]
+        if isinstance(each, BaseExceptionGroup):
+            todo += each.exceptions
+    return True

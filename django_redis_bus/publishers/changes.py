@@ -84,13 +84,10 @@ class Changes:
             return True
         if before is None:
             return False
-        # A column that was not loaded was not written.
-        written = [a for a in before if a in instance.__dict__ or getattr(self._fields[a], "generated", False)]
         if not before:
             return True
-        reader = self._reader(tuple(written))
-        now = reader.read(instance, using, updated=True)
-        return any(not self._same(reader, attname, before[attname], now[attname]) for attname in written)
+        now = self._reader(tuple(before)).read(instance, using, updated=True)
+        return any(not self._same(attname, old, now[attname]) for attname, old in before.items())
 
     def _reader(self, attnames: tuple[str, ...]) -> Reader:
         reader = self._readers.get(attnames)
@@ -98,7 +95,7 @@ class Changes:
             reader = self._readers[attnames] = Reader(self.model, [self._fields[a] for a in attnames])
         return reader
 
-    def _same(self, reader: Reader, attname: str, before: object, now: object) -> bool:
+    def _same(self, attname: str, before: object, now: object) -> bool:
         if isinstance(self._fields[attname], FileField):
             return (before or "") == (now or "")
-        return bool(reader.clean(attname, before) == now)
+        return bool(before == now)

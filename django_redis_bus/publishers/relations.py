@@ -78,8 +78,7 @@ class Relations:
                 publisher.announce_key(pk, "m2m_changed", using, m2m=m2m)
             return
         for affected in relation.instances(publisher.model, ids, using):
-            if type(affected) in self._classes:
-                publisher.announce(affected, "m2m_changed", using, m2m=m2m)
+            publisher.announce(affected, "m2m_changed", using, m2m=m2m)
 
 
 class _Relation:

@@ -136,11 +136,6 @@ class Reader:
             or (generated and updated and _GENERATED_GO_STALE)
         ]
 
-    def clean(self, attname: str, value: Any) -> Any:
-        """Return `value` as the column holds it once it is stored."""
-        _, kind, clean, _ = self.columns[attname]
-        return value if value is None or type(value) is kind else clean(value)
-
     def read(
         self, instance: Model, using: str, *, updated: bool = False, known: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
@@ -150,13 +145,12 @@ class Reader:
             updated: whether the instance was just updated, not created.
             known: values read earlier, for a row that is gone by now.
         """
-        fetched: Mapping[str, Any] = known or {}
-        missing = [name for name in self.missing(instance, updated=updated) if name not in fetched]
-        if missing:
-            row = stored(self.model, getattr(instance, self._pk_attname), missing, using)
-            if row is None:
-                raise LookupError(f"the row is gone, and the instance does not hold {', '.join(missing)}")
-            fetched = {**fetched, **row}
+        missing = self.missing(instance, updated=updated)
+        fetched = known or {}
+        if missing and not fetched:
+            fetched = stored(self.model, getattr(instance, self._pk_attname), missing, using) or {}
+        if lacking := [attname for attname in missing if attname not in fetched]:
+            raise LookupError(f"the row is gone, and the instance does not hold {', '.join(lacking)}")
         values = {}
         for attname, kind, clean, _ in self.columns.values():
             value = fetched[attname] if attname in fetched else getattr(instance, attname)

@@ -45,6 +45,8 @@ class Dispatcher:
         self._begin = _overridden(middleware, "begin")
         self._abegin = _overridden(middleware, "abegin")
         self._around = _overridden(middleware, "around")
+        # The default list has one: it is called without the detour for many.
+        self._one_around = self._around[0] if len(self._around) == 1 else None
         self._failed = _overridden(middleware, "failed")
         self._afailed = _overridden(middleware, "afailed")
         self._outcome = _overridden(middleware, "outcome")
@@ -72,7 +74,13 @@ class Dispatcher:
             elif delivery.redelivered and (dead := crashed(delivery.attempt, handler.retry)) is not None:
                 decision = dead
             else:
-                self._call(handler, event)
+                if self._one_around is None:
+                    self._call(handler, event)
+                elif (context := self._one_around(event, handler)) is None:
+                    handler.fn(event)
+                else:
+                    with context:
+                        handler.fn(event)
                 decision = ACK
         except BaseException as error:
             decision = self._decide(error, delivery, handler)
@@ -156,14 +164,8 @@ class Dispatcher:
 
     def _call(self, handler: Handler, event: Event[Any], events: list[Event[Any]] | None = None) -> object:
         argument = event if events is None else events
-        entered = self._contexts(handler, event)
-        if not entered:
-            return handler.fn(argument)
-        if len(entered) == 1:
-            with entered[0]:
-                return handler.fn(argument)
         with ExitStack() as stack:
-            for context in entered:
+            for context in self._contexts(handler, event):
                 stack.enter_context(context)
             return handler.fn(argument)
 

@@ -37,7 +37,7 @@ def translate(error: BaseException, *, where: str) -> BusError:
     message = str(error)
     if isinstance(error, theirs.AuthenticationError | theirs.NoPermissionError | theirs.AuthorizationError):
         return PublishError(f"Redis at {where} refuses this user: {message}")
-    if "the stream key no longer exists" in message or message.startswith("NOGROUP") or "No such key" in message:
+    if "the stream key no longer exists" in message or message.startswith("NOGROUP") or "no such key" in message.lower():
         return GroupMissing(f"Redis at {where}: {message}")
     if isinstance(error, theirs.OutOfMemoryError) or "OOM" in message or "used memory > 'maxmemory'" in message:
         return OutOfMemory(f"Redis at {where} is full: {message}")

@@ -71,6 +71,8 @@ class RedisGroupLink:
         if held and json.loads(held)["token"] == self._token:
             return self._consumer
         names = [self._wanted] if self._wanted else [f"{socket.gethostname()}-{n}" for n in range(1, SLOTS + 1)]
+        if self._consumer:
+            names.insert(0, self._consumer)  # what it has in hand is pending under this one
         now_ms = self._now_ms()
         for name in names:
             seen = records.get(name, b"")

@@ -7,7 +7,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from ..core.exceptions import BusError
+from ..core.exceptions import BusError, Unavailable
 from .clients import Clients
 from .errors import LOST, translate
 
@@ -27,7 +27,9 @@ def append(clients: Clients, entries: Sequence[Append]) -> list[str | BusError]:
     for at in range(0, len(entries), CHUNK):
         chunk = entries[at : at + CHUNK]
         results += _append(clients, chunk)
-    return results
+        if isinstance(results[-1], Unavailable):
+            break  # each further chunk would wait for a deadline of its own
+    return results + results[-1:] * (len(entries) - len(results))
 
 
 def _append(clients: Clients, entries: Sequence[Append]) -> list[str | BusError]:
@@ -46,7 +48,7 @@ def _append(clients: Clients, entries: Sequence[Append]) -> list[str | BusError]
     except BaseException as error:
         if connection is not None:
             connection.disconnect()  # replies may still be owed on it
-        if not isinstance(error, LOST):
+        if not isinstance(error, (*LOST, ResponseError)):  # the latter: refused while connecting
             raise
         failure = translate(error, where=clients.where)
         results += [failure] * (len(entries) - len(results))
@@ -62,7 +64,9 @@ async def aappend(clients: Clients, entries: Sequence[Append]) -> list[str | Bus
     for at in range(0, len(entries), CHUNK):
         chunk = entries[at : at + CHUNK]
         results += await _aappend(clients, chunk)
-    return results
+        if isinstance(results[-1], Unavailable):
+            break
+    return results + results[-1:] * (len(entries) - len(results))
 
 
 async def _aappend(clients: Clients, entries: Sequence[Append]) -> list[str | BusError]:
@@ -81,7 +85,7 @@ async def _aappend(clients: Clients, entries: Sequence[Append]) -> list[str | Bu
     except BaseException as error:
         if connection is not None:
             await connection.disconnect(nowait=True)
-        if not isinstance(error, LOST):
+        if not isinstance(error, (*LOST, ResponseError)):  # the latter: refused while connecting
             raise
         failure = translate(error, where=clients.where)
         results += [failure] * (len(entries) - len(results))

@@ -36,7 +36,7 @@ class Wire:
             if self._connection is None:
                 self._connection = self._pool.get_connection()
             self._connection.send_packed_command(commands, check_health=False)
-        except LOST as error:
+        except (*LOST, ResponseError) as error:  # the latter: refused while connecting
             self._drop()
             raise translate(error, where=self._where) from error
         self._owed += len(commands)
@@ -69,7 +69,7 @@ class Wire:
         if self._connection is None:
             try:
                 self._connection = self._pool.get_connection()
-            except LOST as error:
+            except (*LOST, ResponseError) as error:
                 raise translate(error, where=self._where) from error
         return b"".join(self._connection.pack_command(*args))
 

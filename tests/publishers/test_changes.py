@@ -13,6 +13,7 @@ from django.db.models import F
 from django.db.models.signals import post_save, pre_save
 
 from django_redis_bus import publishers
+from django_redis_bus.publishers import changes
 from django_redis_bus.publishers.models import ModelPublisher
 from tests.app.models import GiftOrder, Order, Product, Ticket
 
@@ -31,6 +32,10 @@ def order() -> Order:
 @pytest.fixture
 def on_status(publisher: Configure, order: Order) -> None:
     publisher(ONLY_IF_CHANGED=["status"], FIELDS=["status"])
+
+
+def refuse(*args: Any, **kwargs: Any) -> Any:
+    raise DatabaseError("refused")
 
 
 @contextmanager
@@ -159,15 +164,34 @@ class TestOneTrackedField:
         assert data() == [{"status": "paid"}]
 
     def test_a_failed_save_leaves_nothing_behind(self, order: Order, data: Data) -> None:
-        def refuse(**kwargs: Any) -> None:
-            raise DatabaseError("refused")
-
         order.status = "paid"
         with receiver(pre_save, refuse), pytest.raises(DatabaseError):
             order.save()
         Order.objects.filter(pk=order.pk).update(status="paid")
         order.save()
         assert data() == []
+
+    def test_a_row_that_goes_while_it_is_saved_is_created(self, order: Order, types: Data) -> None:
+        # Given a row that is there in pre_save, and that somebody deletes before the UPDATE
+        def delete(instance: Order, **kwargs: Any) -> None:
+            Order.objects.filter(pk=instance.pk)._raw_delete("default")
+
+        with receiver(pre_save, delete):
+            order.save()
+        assert types() == ["created"]
+
+    def test_a_note_of_a_failed_save_is_not_that_of_the_next(
+        self, order: Order, types: Data, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # Given a save that failed after its row was noted, and another in a frame at the same address
+        monkeypatch.setattr(changes, "_save_under_way", lambda: 1)
+        with receiver(pre_save, refuse), pytest.raises(DatabaseError):
+            order.save()
+        # When the row cannot be noted this time
+        monkeypatch.setattr(changes, "stored", refuse)
+        order.save()
+        # Then nobody knows whether it changed, and it is published
+        assert types() == ["updated"]
 
     def test_notes_do_not_outlive_the_save(self, order: Order) -> None:
         order.save()

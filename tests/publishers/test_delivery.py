@@ -12,6 +12,7 @@ from django.db import connection, transaction
 
 from django_redis_bus import buses
 from django_redis_bus.bus import Bus
+from django_redis_bus.testing import capture_events
 from tests.app.models import Order, Tag
 
 from .conftest import Configure
@@ -260,6 +261,23 @@ class TestInATestCase:
         assert statuses() == ["a", "b", "c", "c", "c", "c"]
         assert trips[:2] == [1, 1]
         assert len(trips) <= 4
+
+    def test_two_captures_in_one_block(
+        self, saved: Any, statuses: Data, django_capture_on_commit_callbacks: Any
+    ) -> None:
+        with transaction.atomic():
+            with django_capture_on_commit_callbacks(execute=True):
+                saved("a")
+            with django_capture_on_commit_callbacks(execute=True):
+                saved("b")
+        assert statuses() == ["a", "b"]
+
+    def test_what_was_sent_is_not_captured_again(self, saved: Any, django_capture_on_commit_callbacks: Any) -> None:
+        with capture_events() as captured:
+            with django_capture_on_commit_callbacks(execute=True):
+                saved("a")
+            saved("held back")
+        assert [each.event.data["status"] for each in captured] == ["a", "held back"]
 
     def test_a_rolled_back_block(self, saved: Any, statuses: Data, django_capture_on_commit_callbacks: Any) -> None:
         with django_capture_on_commit_callbacks(execute=True):

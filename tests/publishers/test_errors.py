@@ -23,6 +23,10 @@ BUILDER = "tests.publishers.examples.failing_payload"
 pytestmark = pytest.mark.django_db
 
 
+def refuse_query(*args: Any) -> Any:
+    raise DatabaseError("no such column")
+
+
 @pytest.fixture
 def redis_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Bus, "send", lambda self, messages: [Unavailable("refused") for _ in messages])
@@ -71,6 +75,38 @@ def test_a_key_cannot_forge_log_lines(publisher: Configure, caplog: pytest.LogCa
     publisher(MODEL="tests_app.Product", PAYLOAD=BUILDER)
     Product.objects.create(sku="a\nERROR forged")
     assert "\nERROR" not in caplog.records[0].getMessage()
+
+
+def test_a_failure_before_the_save_counts_as_a_change(
+    publisher: Configure, types: Data, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = Order.objects.create()
+    publisher(ONLY_IF_CHANGED=["status"])
+    monkeypatch.setattr("django_redis_bus.publishers.changes.stored", refuse_query)
+    order.save()
+    assert types() == ["updated"]
+    assert "no such column" in caplog.text
+
+
+def test_a_failure_before_a_deletion(
+    publisher: Configure, types: Data, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pk = Order.objects.create().pk
+    publisher(FIELDS=["status"])
+    monkeypatch.setattr("django_redis_bus.publishers.deletes.stored", refuse_query)
+    Order.objects.only("id").get(pk=pk).delete()
+    assert types() == []
+    assert not Order.objects.exists()
+    assert "no such column" in caplog.text
+    assert "the row is gone, and the instance does not hold status" in caplog.text
+
+
+def test_a_failure_of_a_relation(publisher: Configure, types: Data, caplog: pytest.LogCaptureFixture) -> None:
+    publisher(PAYLOAD=BUILDER, ACTIONS=["m2m_changed"])
+    order = Order.objects.create()
+    order.tags.add(Tag.objects.create(name="a"))
+    assert order.tags.count() == 1
+    assert "no event for tests_app.Order m2m_changed (tags)" in caplog.text
 
 
 @pytest.mark.parametrize("delivery", ["immediate", "on_commit"])
@@ -166,11 +202,7 @@ def test_a_failed_query_of_a_healthy_transaction_is_logged(
     publisher: Configure, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     publisher(PAYLOAD="tests.publishers.examples.querying_payload")
-
-    def refuse() -> int:
-        raise DatabaseError("no such column")
-
-    monkeypatch.setattr(Tag.objects, "count", refuse)
+    monkeypatch.setattr(Tag.objects, "count", refuse_query)
     with transaction.atomic():
         Order.objects.create()
     assert Order.objects.count() == 1

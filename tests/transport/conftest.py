@@ -1,4 +1,4 @@
-"""What the tests of embedded:// share."""
+"""What the tests of the transport share."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 import redis
 
 from django_redis_bus.transport import embedded, server_process
+from tests.servers import Server
+from tests.transport.groups import Group
 
 
 @pytest.fixture
@@ -39,3 +41,11 @@ def connect() -> Iterator[Callable[[str], redis.Redis]]:
 def short_dir() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="bus-", dir="/tmp") as name:
         yield Path(name)
+
+
+@pytest.fixture
+def group(any_server: Server, prefix: str) -> Iterator[Group]:
+    """One consumer group of one stream, and consumers of it: group.link("a")."""
+    made = Group(any_server, prefix)
+    yield made
+    made.close()

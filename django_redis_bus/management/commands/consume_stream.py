@@ -15,6 +15,7 @@ from ...bus import buses
 from ...consuming import BATCH, ConsumeOptions, Subscription, build
 from ...core.config import duration_s
 from ...core.exceptions import BusError
+from ...core.keys import stream_key
 from ...core.ports import Opened
 from ...runtime.stopping import Stopping
 from ...runtime.supervisor import Supervisor
@@ -132,7 +133,8 @@ class Command(BaseCommand):
         where = buses[options["bus"]].clients.where
         text = f"{subscription.topic} on {where}, group {subscription.group}, as {consumer}: {names}"
         if state.created and not state.recreated:
-            text += f"\n  New group{_backlog(state, options['start'])}"
+            key = stream_key(buses[options["bus"]].config.key_prefix, subscription.topic)
+            text += f"\n  New group{_backlog(state, options['start'], f'{key} {subscription.group}')}"
         elif options["start"] != "all":
             text += f"\n  The group exists and goes on where it was; --from {options['start']} is for new groups only."
         self.stdout.write(text)
@@ -145,7 +147,7 @@ class Command(BaseCommand):
         return conf.configs()[options["bus"]].drain_s
 
 
-def _backlog(state: Opened, start: str) -> str:
+def _backlog(state: Opened, start: str, group: str) -> str:
     if start == "new":
         return ": it receives events published from now on."
     if start != "all":
@@ -154,7 +156,7 @@ def _backlog(state: Opened, start: str) -> str:
         return ", the stream is empty."
     return (
         f": it will first receive the {state.length:,} earlier events of this stream. "
-        "To start at new ones instead, stop, run XGROUP DESTROY, and start with --from new."
+        f"To start at new ones instead: stop, redis-cli XGROUP DESTROY {group}, start with --from new."
     )
 
 

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Guarantees: afterwards the group exists; an existing group keeps its position; a group that was lost
--- (XGROUP DESTROY, DEL) comes back just before the lowest entry it still needed, never at the end.
+-- (XGROUP DESTROY, DEL) comes back just before the lowest entry it still needed, unless a start other than 0 is asked
+-- for; in a stream that was made anew meanwhile it comes back at the beginning.
 -- KEYS stream position   ARGV group start
 -- Returns {created, recreated, length of the stream, entries the group has not read or -1 if Redis cannot tell}
 local function find()
@@ -19,14 +20,36 @@ local function find()
   end
 end
 
+local function less(a, b)
+  local am, as = string.match(a, '^(%d+)-(%d+)$')
+  local bm, bs = string.match(b, '^(%d+)-(%d+)$')
+  if am ~= bm then
+    return #am < #bm or (#am == #bm and am < bm)
+  end
+  return #as < #bs or (#as == #bs and as < bs)
+end
+
+local function reached(position)
+  -- ids never fall in one stream: if its highest is below the position, that was another stream's
+  local ok, info = pcall(redis.call, 'XINFO', 'STREAM', KEYS[1])
+  if not ok then
+    return false
+  end
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then
+      return not less(info[i + 1], position)
+    end
+  end
+end
+
 local created, recreated = 0, 0
 local info = find()
 if not info then
-  local start = redis.call('GET', KEYS[2])
-  if start then
+  local start = ARGV[2]
+  local position = start == '0' and redis.call('GET', KEYS[2])
+  if position and reached(position) then
+    start = position
     recreated = 1
-  else
-    start = ARGV[2]
   end
   redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], start, 'MKSTREAM')
   created = 1

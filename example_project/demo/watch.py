@@ -1,0 +1,55 @@
+"""Tells of failures, second attempts and dead letters as they come."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from example_project.shop.models import Invoice
+
+from .facts import GROUPS, Facts
+from .screen import GREEN, RED, YELLOW, Screen
+
+
+class Watch:
+    """Compares what waits for a retry, and what is dead, with the last look."""
+
+    def __init__(self, screen: Screen, facts: Facts) -> None:
+        self.screen = screen
+        self.facts = facts
+        self._failed: dict[tuple[str, str], int] = {}
+        self._buried = 0
+
+    def look(self) -> None:
+        """Write what is new since the last look."""
+        retries = {(t.group, t.entry_id): t for t in self.facts.retries()}
+        for key, trouble in retries.items():
+            if self._failed.get(key) != trouble.last_ms:
+                self._failed[key] = trouble.last_ms
+                self.screen.note(f"{self._name(*key)}: {trouble.error}; it will be tried again", YELLOW)
+        self._tell_dead()
+        # What no longer waits runs again now, or is done.
+        for key in self._failed.keys() - retries.keys():
+            if self._told_done(*key):
+                del self._failed[key]
+
+    def _tell_dead(self) -> None:
+        dead = self.facts.dead_letters()
+        groups = defaultdict(list)
+        for trouble in dead[self._buried :]:
+            groups[trouble.entry_id, f"({trouble.reason}) {trouble.error}"].append(trouble.group)
+            self._failed.pop((trouble.group, trouble.entry_id), None)
+        for (entry_id, why), names in groups.items():
+            self.screen.note(f"{self._name(', '.join(sorted(names)), entry_id)}: a dead letter {why}", RED)
+        self._buried = len(dead)
+
+    def _told_done(self, group: str, entry_id: str) -> bool:
+        entry = self.facts.entry(entry_id)
+        done = entry and GROUPS[group][0]._default_manager.filter(event_id=entry.event_id).first()
+        if done:
+            at = f" at attempt {done.attempts}" if isinstance(done, Invoice) else ""
+            self.screen.note(f"{self._name(group, entry_id)}: done{at}", GREEN)
+        return bool(done)
+
+    def _name(self, groups: str, entry_id: str) -> str:
+        entry = self.facts.entry(entry_id)
+        return f"{groups}, {(entry and entry.change) or entry_id}"

@@ -1,0 +1,270 @@
+"""The documentation against the code: what one has and the other lacks is a failure."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management.base import BaseCommand
+
+import django_redis_bus
+from django_redis_bus.core import config, sections
+from django_redis_bus.core.causation import Cause
+from django_redis_bus.core.envelope import encode
+from django_redis_bus.core.keys import GroupKeys, stream_key
+from django_redis_bus.core.policy import Reason, Retry
+from django_redis_bus.management.commands.consume_stream import Command
+from django_redis_bus.runtime import worker
+from tests.walkthrough import blocks
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+PACKAGE = ROOT / "django_redis_bus"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+CODE = re.compile(r"`([^`]*)`")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+LONGEST = 300
+
+
+def section(page: str, heading: str) -> str:
+    """Return what stands under a heading, without its subsections' siblings."""
+    text = (DOCS / page).read_text()
+    found = re.search(rf"^(#+) {re.escape(heading)}\n(.*?)(?=^#{{1,2}} |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found, f"{page} has no heading {heading!r}"
+    return found[2]
+
+
+def rows(text: str) -> list[list[str]]:
+    """Return the cells of the rows of all tables in a text."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    cells = [[cell.strip() for cell in line.strip("|").split(" |")] for line in lines]
+    return [row for row in cells if row[0]]
+
+
+def first_column(text: str) -> list[str]:
+    """Return the code in the first cells."""
+    return [code[1] for row in rows(text) if (code := CODE.match(row[0]))]
+
+
+# --- settings
+
+
+SETTINGS = {
+    "The bus": ("REDIS_BUS['default']", config.BusConfig),
+    "PUBLISHERS": ("REDIS_BUS['default']['PUBLISHERS']['p']", config.PublisherConfig),
+    "STREAMS": ("REDIS_BUS['default']['STREAMS']['s']", config.StreamConfig),
+}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
+    """Which keys the parser asked for, by the place in the settings."""
+    found: dict[str, set[str]] = {}
+    finish = sections.Section.finish
+
+    def recording(self: sections.Section) -> None:
+        found[self.place] = set(self.seen)
+        finish(self)
+
+    monkeypatch.setattr(sections.Section, "finish", recording)
+    default = {
+        "LOCATION": "embedded://",
+        "PUBLISHERS": {"p": {"TOPIC": "s", "MODEL": "a.B"}},
+        "STREAMS": {"s": {"RETENTION": {}}},
+    }
+    config.parse_buses({"default": default})
+    return found
+
+
+def test_settings_page_has_each_key_and_no_other(asked: dict[str, set[str]]) -> None:
+    documented = {
+        place: set(
+            first_column(section("reference/settings.md", heading).split("### ")[0].split("Keys of `RETENTION`")[0])
+        )
+        for heading, (place, _) in SETTINGS.items()
+    }
+    documented[SETTINGS["STREAMS"][0] + "['RETENTION']"] = {"count", "age"}
+
+    assert documented == asked
+
+
+@pytest.mark.parametrize("heading", ["The bus", "PUBLISHERS"])
+def test_settings_page_has_the_defaults(heading: str) -> None:
+    made = {
+        "The bus": config.BusConfig(alias="a", location=""),
+        "PUBLISHERS": config.PublisherConfig(name="p", topic=""),
+    }
+    for key, default, *_ in rows(section("reference/settings.md", heading).split("### ")[0]):
+        found = CODE.match(key)
+        if found is None or default == "required":
+            continue
+        name = found[1].lower()
+        value = (
+            getattr(made[heading], name, None) if hasattr(made[heading], name) else getattr(made[heading], f"{name}_s")
+        )
+        if name != "channels":
+            assert ast.literal_eval(default.strip("`")) == value, key
+
+
+def test_settings_page_has_the_retention() -> None:
+    documented = {row[0]: row[1] for row in rows(section("reference/settings.md", "STREAMS"))}
+
+    assert documented["`count`"] == f"`{config.Retention().count}`"
+    assert documented["`age`"] == f"`{config.Retention().age_s}`"
+
+
+def test_settings_page_has_each_scheme() -> None:
+    text = section("reference/settings.md", "The bus")
+
+    assert {s for s in sections.SCHEMES if f"`{s}" not in text} == set()
+
+
+# --- checks
+
+
+def test_checks_page_has_each_id_and_no_other() -> None:
+    sources = [*(PACKAGE / "checks").glob("*.py"), *(PACKAGE / "core").glob("*.py")]
+    in_code = {
+        f"bus.{number}" for path in sources for number in re.findall(r'"(?:bus\.)?([EW]\d{3})"', path.read_text())
+    }
+    documented = [row[0] for row in rows((DOCS / "reference/checks.md").read_text()) if row[0].startswith("bus.")]
+
+    assert len(documented) == len(set(documented))
+    assert set(documented) == in_code
+
+
+# --- commands
+
+
+def test_commands_page_has_each_option_and_no_other() -> None:
+    def options(command: BaseCommand) -> set[str]:
+        actions = command.create_parser("manage.py", "x")._actions
+        return {a.option_strings[0] if a.option_strings else str(a.metavar) for a in actions}
+
+    documented = {name.split()[0] for name in first_column(section("reference/commands.md", "consume_stream"))}
+    documented -= {name for name in documented if not name.startswith("--") and name != "STREAM"}
+
+    assert documented == options(Command()) - options(BaseCommand())
+
+
+def test_commands_page_has_the_exit_codes() -> None:
+    text = section("reference/commands.md", "consume_stream").partition("### Exit codes")[2]
+    documented = {row[0] for row in rows(text.partition("###")[0]) if row[0].isdigit()}
+
+    # argparse ends with 2 by itself.
+    assert documented == {str(c) for c in (worker.EXIT_OK, worker.EXIT_FAILED, 2, worker.EXIT_CUT_OFF)}
+
+
+def test_commands_page_has_each_logger_and_no_other() -> None:
+    in_code = {
+        name for path in PACKAGE.rglob("*.py") for name in re.findall(r'getLogger\("([^"]+)"\)', path.read_text())
+    }
+
+    assert set(first_column(section("reference/commands.md", "Logging"))) == in_code
+
+
+# --- wire format
+
+
+def test_wire_page_has_the_fields_in_their_order() -> None:
+    fields = encode(
+        event_id="i", source="s", event_type="t", time_text="2026-11-22T08:00:00Z", content_type="application/json",
+        data=b"{}", subject="s", key="k", schema="bus:s:v2", compressed=True,
+        cause=Cause("00-x", "c", "d", 1), traceparent="00-x", extensions={"tenant": "a"},
+    )  # fmt: skip
+    written = [name.decode() if isinstance(name, bytes) else name for name in fields[::2]]
+
+    documented = first_column(section("reference/wire-format.md", "The entry").partition("### Values")[0])
+    assert [name.replace("<extension>", "tenant") for name in documented] == written
+
+
+def test_wire_page_has_the_fields_of_a_dead_letter_in_their_order() -> None:
+    script = (PACKAGE / "transport/lua/dead.lua").read_text()
+    documented = [name for name in first_column(section("reference/wire-format.md", "Dead letters")) if "dead_" in name]
+
+    assert documented == re.findall(r"'(dead_\w+)'", script)
+
+
+def test_wire_page_has_each_reason_and_no_other() -> None:
+    reasons = {value for name, value in vars(Reason).items() if name.isupper()}
+    documented = set(first_column(section("reference/wire-format.md", "Dead letters")))
+
+    assert {name for name in documented if not name.startswith("dead_")} == reasons
+
+
+def test_wire_page_has_each_side_key_and_no_other() -> None:
+    keys = GroupKeys(stream=stream_key("shop", "events:order"), group="<group>")
+    names = [name for name, value in vars(GroupKeys).items() if isinstance(value, property)]
+
+    documented = set(first_column(section("reference/wire-format.md", "Side keys")))
+    assert documented == {getattr(keys, name) for name in names}
+
+
+# --- API
+
+
+def test_api_page_has_each_public_name() -> None:
+    text = (DOCS / "reference/api.md").read_text()
+    headings = set(re.findall(r"^## (\w+)$", text, re.MULTILINE))
+    exceptions = set(first_column(section("reference/api.md", "Exceptions")))
+
+    public = set(django_redis_bus.__all__)
+    assert public - headings - exceptions == set()
+    assert exceptions - public == set()
+
+
+def test_api_page_has_the_defaults_of_retry() -> None:
+    for argument, default, _ in rows(section("reference/api.md", "Retry")):
+        if (name := CODE.match(argument)) is not None:
+            value = ast.literal_eval(default.strip("`").replace("(Exception,)", "'Exception'"))
+            assert value == ("Exception" if name[1] == "retry_on" else getattr(Retry(), name[1])), argument
+
+
+# --- all pages
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in LINK.findall(page.read_text()):
+        path, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        target = (page.parent / path) if path else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in _anchors(target), link
+
+
+def _snippets() -> Iterator[Any]:
+    for page in PAGES:
+        for number, (language, text) in enumerate(blocks(page), 1):
+            if language == "python":
+                yield pytest.param(text, id=f"{page.relative_to(ROOT)} block {number}")
+
+
+@pytest.mark.parametrize("snippet", list(_snippets()))
+def test_snippet_compiles(snippet: str) -> None:
+    compile(snippet, "snippet", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_page_can_be_read_in_one_go(page: Path) -> None:
+    assert len(page.read_text().splitlines()) <= LONGEST
+
+
+def test_index_names_each_page() -> None:
+    linked = {(DOCS / link.partition("#")[0]).resolve() for link in LINK.findall((DOCS / "index.md").read_text())}
+    pages = {page.resolve() for page in DOCS.rglob("*.md") if page.parent.name != "decisions"}
+
+    assert pages - linked == {(DOCS / "index.md").resolve()}
+    records = set(LINK.findall((DOCS / "decisions/README.md").read_text()))
+    assert records == {page.name for page in (DOCS / "decisions").glob("0*.md")}
