@@ -44,6 +44,11 @@ class Bus:
     def __repr__(self) -> str:
         return f"Bus({self.alias!r}, {self.clients.where})"
 
+    @property
+    def url(self) -> str:
+        """The URL for any other Redis client; starts the embedded server if LOCATION asks for one."""
+        return self.clients.url()
+
     # --- publish
 
     def publish(self, topic: Topic, data: Any, **attributes: Unpack[Attributes]) -> Published:
@@ -172,6 +177,9 @@ buses = Buses()
 class _DefaultBus(LazyObject):  # type: ignore[type-arg]
     def _setup(self) -> None:
         self._wrapped = buses["default"]
+
+    def __repr__(self) -> str:
+        return "<bus 'default'>" if self._wrapped is empty else repr(self._wrapped)
 
 
 _default = _DefaultBus()

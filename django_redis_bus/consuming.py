@@ -7,15 +7,16 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Lock
 
 import msgspec
 from django.utils.module_loading import import_string
 
 from . import conf, registry
-from .bus import Bus
+from .bus import Bus, buses
 from .core.config import Retention
 from .core.envelope import EntryReader
-from .core.exceptions import BusError, ConfigurationError, UnknownTopic, did_you_mean
+from .core.exceptions import ConfigurationError, UnknownTopic, did_you_mean
 from .core.handlers import Handler, MiddlewareHooks, Router, conflicts
 from .core.keys import GroupKeys, stream_key
 from .core.pace import Pace
@@ -165,10 +166,16 @@ def build(
     """Return a Worker with one loop per subscription. `opened` is called when a loop has opened its group."""
     found = subscriptions(bus, options.topics, options.groups)
     start = start_id(options.start)
-    health = Health()
-    loop_thread = LoopThread() if any(s.handlers[0].is_async for s in found) else None
-    loops = [_loop(bus, s, options, start, stopping, health, loop_thread, opened) for s in found]
+    health, alone = Health(), Lock()
+    loop_thread = LoopThread(_close_connections) if any(s.handlers[0].is_async for s in found) else None
+    loops = [_loop(bus, s, options, start, stopping, health, alone, loop_thread, opened) for s in found]
     return Worker(loops, stopping, at_end=loop_thread.close if loop_thread else lambda: None)
+
+
+async def _close_connections() -> None:
+    """Close what `async def` handlers have published over."""
+    for each in buses.values():
+        await each.clients.aclose()
 
 
 def _loop(
@@ -178,14 +185,14 @@ def _loop(
     start: str,
     stopping: Stopping,
     health: Health,
+    alone: Lock,
     loop_thread: LoopThread | None,
     opened: Callable[[str, Subscription, Opened], None],
 ) -> GroupLoop:
     config = bus.config
     router = Router(subscription.handlers)
-    dispatcher = Dispatcher(
-        reader(bus, subscription.stream, subscription.topic), router, middleware(config.middleware), random.random
-    )
+    hooks = middleware(config.middleware, stream=subscription.topic, group=subscription.group)
+    dispatcher = Dispatcher(reader(bus, subscription.stream, subscription.topic), router, hooks, random.random)
     batch = min(options.batch, router.batch) if router.batch else options.batch
     executor: Executor
     name = f"bus-{subscription.topic}-{subscription.group}"
@@ -215,6 +222,7 @@ def _loop(
         health=health,
         luck=random.random,
         opened=lambda consumer, state: opened(consumer, subscription, state),
+        alone=alone,
     )
 
 
@@ -229,25 +237,27 @@ def retention(bus: Bus, stream: StreamTopic) -> Retention:
     return (configured.retention if configured else None) or stream.retention or Retention()
 
 
-def middleware(paths: Sequence[str] | None) -> list[MiddlewareHooks]:
-    """Return instances of the middleware; None is the default list. Raises ConfigurationError."""
+def middleware(paths: Sequence[str] | None, *, stream: str, group: str) -> list[MiddlewareHooks]:
+    """Return instances of the middleware for one group; None is the default list. Raises ConfigurationError."""
     made: list[MiddlewareHooks] = []
     for path in DEFAULT if paths is None else paths:
         try:
-            made.append(import_string(path)())
+            one = import_string(path)()
         except ImportError as error:
             raise ConfigurationError(f"MIDDLEWARE: {path!r} cannot be imported: {error}") from error
+        one.stream, one.group = stream, group
+        made.append(one)
     return made
 
 
 def consume(bus: Bus, options: ConsumeOptions) -> Worker:
     """Consume in this thread until nothing is left to do now, and return the finished Worker. For tests and scripts.
 
-    Raises BusError if a loop failed.
+    Raises what ended a loop, if one failed.
     """
     worker = build(bus, options, Stopping(conf.configs()[bus.alias].drain_s))
     worker.run_here()
     for loop in worker.loops:
-        if isinstance(loop.fatal, BusError):
+        if loop.fatal is not None:
             raise loop.fatal
     return worker

@@ -116,6 +116,8 @@ class Stream(StreamTopic):
             raise ConfigurationError(f"Stream {self.name!r}: batch must be at least 1.")
 
         def bind(fn: F) -> F:
+            if not hasattr(fn, "__qualname__"):
+                raise ConfigurationError(f"{fn!r} has no name of its own to be a handler's. Bind a function.")
             name = f"{fn.__module__}.{fn.__qualname__}"
             is_async = iscoroutinefunction(fn)
             if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):

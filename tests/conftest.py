@@ -118,6 +118,22 @@ def bus_settings(settings: Any, server: Server, prefix: str) -> Callable[..., No
 
 
 @pytest.fixture
+def declare(bus_settings: Callable[..., None]) -> Iterator[Callable[..., Any]]:
+    """A factory of streams that are declared for this test, on its bus: declare("events:order", payload=…)."""
+    from django_redis_bus import Stream, registry
+
+    made: list[Stream] = []
+
+    def make(name: str = "events:order", **options: Any) -> Stream:
+        made.append(Stream(name, **options))
+        return made[-1]
+
+    yield make
+    for stream in made:
+        registry.remove_stream(stream)
+
+
+@pytest.fixture
 def process_env(server: Server, prefix: str) -> Callable[..., dict[str, str]]:
     """The environment for a manage.py process that shares this test's server, prefix and database.
 

@@ -7,6 +7,7 @@ A manage.py process that a test starts is told the places by its environment: se
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -45,5 +46,6 @@ REDIS_BUS = {
         "LOCATION": os.environ.get("BUS_TEST_URL", f"unix://{RUN_DIR}/main/s"),
         "KEY_PREFIX": os.environ.get("BUS_TEST_PREFIX", "tests"),
         "SOURCE": "tests",
+        **json.loads(os.environ.get("BUS_TEST_OPTIONS", "{}")),
     }
 }

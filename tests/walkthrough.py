@@ -91,7 +91,7 @@ class Walkthrough:
     def _expect(self, text: str) -> None:
         if text.startswith("Stopped") and self.consumer is not None:
             self.consumer.send_signal(signal.SIGINT)
-            assert self.consumer.wait(PATIENCE_S) == 0
+            assert self.consumer.wait(PATIENCE_S) == 0, self._heard
         wanted = [line.removesuffix("…").rstrip() for line in text.splitlines()]
         deadline = monotonic() + PATIENCE_S
         while (missing := _missing(wanted, self._heard)) is not None:

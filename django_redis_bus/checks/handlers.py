@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import partial
 from itertools import combinations
 
 from django.core.checks import CheckMessage, Error
@@ -57,7 +58,8 @@ def _names(alias: str, streams: list[StreamTopic]) -> list[CheckMessage]:
 
 def _signature(handler: Handler) -> list[CheckMessage]:
     try:
-        inspect.signature(handler.fn).bind(None)
+        # A partial with its function's name says that it takes what the function takes, which it does not.
+        inspect.signature(handler.fn, follow_wrapped=not isinstance(handler.fn, partial)).bind(None)
     except TypeError as error:
         takes = "one list of Events" if handler.batch else "one Event"
         return [

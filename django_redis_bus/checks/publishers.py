@@ -142,7 +142,7 @@ class _Entry:
             return
         known = {field.name for field in self.model._meta.concrete_fields} | {"pk"}
         message = f"looks up {path!r}, and {self.model._meta.label} has no attribute {first!r}"
-        yield self.error("E113" if key == "TOPIC" else "E117", key, message, did_you_mean(first, known))
+        yield self.error("E117" if key == "KEY" else "E113", key, message, did_you_mean(first, known))
 
     # -- SIGNAL
 
@@ -252,10 +252,14 @@ class _Entry:
         text = self.config.type
         if text is None:
             return
-        rest = text.replace("{action}", "") if self.config.model else text
-        if "{" in rest or "}" in rest:
-            allowed = "{action} is the only placeholder" if self.config.model else "it takes no placeholders here"
-            yield self.error("E120", "TYPE", f"is {text!r}, and {allowed}", "Example: 'shop.order.{action}'.")
+        try:
+            pattern = Pattern(text.replace("{action}", "action") if self.config.model else text)
+        except ConfigurationError as error:
+            hint = "Example: 'shop.order.{action}' or 'shop.order.{status}'."
+            yield self.error("E120", "TYPE", f"is {text!r}: {error}".rstrip("."), hint)
+            return
+        for path in pattern.parameters:
+            yield from self.path("TYPE", path)
 
     def delivery(self) -> Iterator[CheckMessage]:
         delivery = self.config.delivery

@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 
 from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as CheckWarning
 from django.utils.module_loading import import_string
 
 from .. import conf
-from ..transport.clients import check_url
+from ..transport.clients import RESERVED_OPTIONS, check_url
 
 
 def check_settings() -> list[CheckMessage]:
@@ -26,6 +27,14 @@ def check_settings() -> list[CheckMessage]:
                     id="bus.E009",
                 )
             )
+        messages += [
+            CheckWarning(
+                f"{place}['OPTIONS'][{key!r}] has no effect: the bus sets it itself.",
+                hint="Remove it. TIMEOUT and LEASE are the bus's own keys.",
+                id="bus.W001",
+            )
+            for key in sorted(config.options.keys() & RESERVED_OPTIONS)
+        ]
         for path in config.middleware or ():
             try:
                 made = import_string(path)

@@ -23,8 +23,18 @@ DATA = b"data"
 # RFC 9110, 8.4.1.2: what HTTP calls "deflate" is the zlib format.
 COMPRESSED = "deflate"
 _KNOWN = {*(f"ce_{name}".encode() for name in RESERVED), b"content-type", b"content-encoding", DATA}
-# specversion, id, source, type, time, content-type, data: with no more than these there is nothing else to look for.
-_USUAL = 7
+# The fields that `encode` writes for an event without a cause, with the places of subject and key in the flat list:
+# almost all entries are so, and need no dictionary.
+_HEAD = (b"ce_specversion", b"ce_id", b"ce_source", b"ce_type", b"ce_time")
+_TAIL = (b"content-type", DATA)
+_USUAL = {
+    (*_HEAD, *_TAIL): (0, 0),
+    (*_HEAD, b"ce_subject", *_TAIL): (11, 0),
+    (*_HEAD, b"ce_partitionkey", *_TAIL): (0, 11),
+    (*_HEAD, b"ce_subject", b"ce_partitionkey", *_TAIL): (11, 13),
+}
+_TEXTS = (b"id", b"time", b"subject", b"partitionkey", b"traceparent", b"correlationid", b"causationid")
+_NO_TEXT = "ce_id is empty, or an attribute holds control characters"
 # Types and sources repeat; attackers' do not. So many are remembered, then none; and none that is longer than this.
 _REMEMBERED = 1_000
 _REMEMBERED_BYTES = 256
@@ -109,6 +119,40 @@ class EntryReader:
         Raises:
             UnreadableEntry: with the dead letter's reason.
         """
+        places = _USUAL.get(tuple(flat[::2]))
+        if places is None or flat[1] != b"1.0":
+            return self._read_any(entry_id, flat, attempt)
+        subject_at, key_at = places
+        content_type, data = flat[-3], flat[-1]
+        kind = self._kinds.get((content_type, flat[7], None)) or self._kind(content_type, flat[7], None)
+        if len(data) > self.max_bytes:
+            raise self._too_large(data)
+        if kind.error is not None:
+            raise kind.error.with_traceback(None)
+        try:
+            event_id, time_text = flat[3].decode(), flat[9].decode()
+            subject = flat[subject_at].decode() if subject_at else None
+            key = flat[key_at].decode() if key_at else None
+        except UnicodeDecodeError as error:
+            raise UnreadableEntry(Reason.UNDECODABLE, f"bad attribute: {error}") from None
+        if not event_id or not is_text(f"{event_id}{time_text}{subject}{key}"):
+            raise UnreadableEntry(Reason.UNDECODABLE, _NO_TEXT)
+        return Event(
+            id=event_id,
+            source=self._texts.get(flat[5]) or self._text(flat[5]),
+            type=kind.type,
+            data=kind.decode(data),
+            topic=self.topic,
+            time_text=time_text,
+            subject=subject,
+            key=key,
+            version=self.payloads.version,
+            entry_id=entry_id.decode(),
+            attempt=attempt,
+        )
+
+    def _read_any(self, entry_id: bytes, flat: Sequence[bytes], attempt: int) -> Event[Any]:
+        """Read an entry whose fields are not those, in that order, that almost all have."""
         try:
             fields = dict(zip(flat[::2], flat[1::2], strict=True))
         except ValueError:
@@ -117,11 +161,10 @@ class EntryReader:
         if raw_type is None:
             return self._foreign(entry_id, fields, attempt)
         get = fields.get
-        data = get(DATA)
+        data, content_type, schema = get(DATA), get(b"content-type"), get(b"ce_dataschema")
         if data is not None and len(data) > self.max_bytes:
-            raise UnreadableEntry(Reason.TOO_LARGE, f"{len(data)} bytes of data, MAX_EVENT_BYTES is {self.max_bytes}")
-        content_type = get(b"content-type")
-        kind = self._kinds.get((content_type, raw_type, get(b"ce_dataschema"))) or self._kind(fields, raw_type)
+            raise self._too_large(data)
+        kind = self._kinds.get((content_type, raw_type, schema)) or self._kind(content_type, raw_type, schema)
         if kind.error is not None:
             raise kind.error.with_traceback(None)
         encoding = get(b"content-encoding")
@@ -130,58 +173,41 @@ class EntryReader:
         if get(b"ce_specversion") != b"1.0":
             raise UnreadableEntry(Reason.UNDECODABLE, "ce_specversion is not 1.0")
         try:
-            event_id = fields[b"ce_id"].decode()
-            raw_source = fields[b"ce_source"]
-            source = self._texts.get(raw_source) or self._text(raw_source)
-            usual = _USUAL
-            time_text = subject = key = traceparent = correlation_id = causation_id = None
-            hops = 0
-            extensions = {}
-            if (raw := get(b"ce_time")) is not None:
-                time_text = raw.decode()
-            if (raw := get(b"ce_subject")) is not None:
-                subject = raw.decode()
-                usual += 1
-            if (raw := get(b"ce_partitionkey")) is not None:
-                key = raw.decode()
-                usual += 1
-            if len(fields) > usual or time_text is None or content_type is None or data is None:
-                traceparent = _optional(get(b"ce_traceparent"))
-                correlation_id = _optional(get(b"ce_correlationid"))
-                causation_id = _optional(get(b"ce_causationid"))
-                hops = _count(get(b"ce_hops", b"0"))
-                extensions = {n[3:].decode(): fields[n].decode() for n in fields.keys() - _KNOWN if n[:3] == b"ce_"}
-            event = Event(
-                id=event_id,
-                source=source,
-                type=kind.type,
-                data=kind.decode(data) if data is not None else self.payloads.convert(kind.type, None),
-                topic=self.topic,
-                time_text=time_text,
-                subject=subject,
-                key=key,
-                version=self.payloads.version,
-                traceparent=traceparent,
-                correlation_id=correlation_id,
-                causation_id=causation_id,
-                hops=hops,
-                extensions=extensions,
-                entry_id=entry_id.decode(),
-                attempt=attempt,
-            )
+            texts = {name: fields[b"ce_" + name].decode() for name in _TEXTS if b"ce_" + name in fields}
+            extensions = {n[3:].decode(): fields[n].decode() for n in fields.keys() - _KNOWN if n[:3] == b"ce_"}
+            hops = _count(get(b"ce_hops", b"0"))
+            source = self._text(fields[b"ce_source"])
         except KeyError as error:
             raise UnreadableEntry(Reason.UNDECODABLE, f"no field {error.args[0].decode()}") from None
         except ValueError as error:  # not UTF-8, or hops that are no number
             raise UnreadableEntry(Reason.UNDECODABLE, f"bad attribute: {error}") from None
-        said = f"{event_id}{time_text}{subject}{key}{traceparent}{correlation_id}{causation_id}"
-        if extensions:
-            said += "".join([*extensions, *extensions.values()])
-        if not event_id or not is_text(said):
-            raise UnreadableEntry(Reason.UNDECODABLE, "ce_id is empty, or an attribute holds control characters")
-        return event
+        if not is_text("".join([*texts.values(), *extensions, *extensions.values()])):
+            raise UnreadableEntry(Reason.UNDECODABLE, _NO_TEXT)
+        if not texts.get(b"id"):
+            raise UnreadableEntry(Reason.UNDECODABLE, "no field ce_id" if b"id" not in texts else _NO_TEXT)
+        return Event(
+            id=texts[b"id"],
+            source=source,
+            type=kind.type,
+            data=kind.decode(data) if data is not None else self.payloads.convert(kind.type, None),
+            topic=self.topic,
+            time_text=texts.get(b"time"),
+            subject=texts.get(b"subject"),
+            key=texts.get(b"partitionkey"),
+            version=self.payloads.version,
+            traceparent=texts.get(b"traceparent"),
+            correlation_id=texts.get(b"correlationid"),
+            causation_id=texts.get(b"causationid"),
+            hops=hops,
+            extensions=extensions,
+            entry_id=entry_id.decode(),
+            attempt=attempt,
+        )
 
-    def _kind(self, fields: Mapping[bytes, bytes], raw_type: bytes) -> _Kind:
-        content_type, schema = fields.get(b"content-type"), fields.get(b"ce_dataschema")
+    def _too_large(self, data: bytes) -> UnreadableEntry:
+        return UnreadableEntry(Reason.TOO_LARGE, f"{len(data)} bytes of data, MAX_EVENT_BYTES is {self.max_bytes}")
+
+    def _kind(self, content_type: bytes | None, raw_type: bytes, schema: bytes | None) -> _Kind:
         try:
             event_type = self._text(raw_type)
             version: int | None = None
@@ -205,7 +231,7 @@ class EntryReader:
         if serializer is not None:
             return self.payloads.decoder(event_type, version, serializer)
         if base == b"text/plain":
-            return lambda data: self.payloads.convert(event_type, data.decode())
+            return lambda data: self.payloads.convert(event_type, _decoded(data))
         if base == b"application/octet-stream":
             return lambda data: self.payloads.convert(event_type, data)
         raise UnreadableEntry(Reason.UNDECODABLE, f"content-type {base[:100]!r} is not one this bus reads")
@@ -254,10 +280,6 @@ class EntryReader:
         )
 
 
-def _optional(raw: bytes | None) -> str | None:
-    return None if raw is None else raw.decode()
-
-
 def _count(raw: bytes) -> int:
     if not raw.isdigit() or len(raw) > 9:
         raise ValueError("ce_hops is no number")
@@ -274,3 +296,10 @@ def key_of(flat: Sequence[bytes]) -> bytes | None:
         return flat[2 * flat[::2].index(b"ce_partitionkey") + 1]
     except (ValueError, IndexError):
         return None
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise UnreadableEntry(Reason.UNDECODABLE, f"text/plain: {error}") from None

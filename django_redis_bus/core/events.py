@@ -53,7 +53,7 @@ class Event(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     entry_id: str | None = None
     """Id of the stream entry: "1700000000000-0"."""
     attempt: int = 1
-    """1 the first time this consumer group runs it."""
+    """Number of this run in its consumer group, from 1. A run that ended with its process may not be counted."""
 
     @property
     def time(self) -> datetime | None:

@@ -96,11 +96,16 @@ class GroupLink(Protocol):
     def receive(self) -> list[Delivery]:
         """Return the entries that the last `send` asked for."""
 
-    def claim_due(self, count: int) -> Claimed:
-        """Take retries whose time has come."""
+    def claim_due(self, count: int, suspects: bool) -> Claimed:
+        """Take retries whose time has come. A suspect comes alone, and only if `suspects` are wanted."""
 
-    def claim_expired(self, count: int, lease_ms: int, cursor: bytes, own: bool, in_hand: Sequence[bytes]) -> Claimed:
-        """Take entries whose lease ran out; with `own`, those under this consumer's name that are not `in_hand`."""
+    def claim_expired(
+        self, count: int, lease_ms: int, cursor: bytes, own: bool, in_hand: Sequence[bytes], suspects: bool
+    ) -> Claimed:
+        """Take entries whose lease ran out; with `own`, those under this consumer's name that are not `in_hand`.
+
+        Suspects as for `claim_due`.
+        """
 
     def ack(self, entry_ids: Sequence[bytes], fence: bool) -> list[bytes]:
         """Ack redelivered entries with all that is noted about them. Returns those that were no longer ours."""
@@ -124,7 +129,7 @@ class GroupLink(Protocol):
         """Trim the stream and remove idle consumers. Returns how many entries went."""
 
     def interrupt(self) -> None:
-        """Make a `receive` that waits in another thread fail with Unavailable."""
+        """Make every call that waits in another thread fail with Unavailable."""
 
     def close(self) -> None:
         """Close the connections."""

@@ -38,12 +38,15 @@ class StreamTopic:
         self.retention = retention
         self.bus_alias = bus
         self.declared_in = declared_in
+        self._only = Address(self, name)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
     def address(self, parameters: Mapping[str, object] | None = None) -> Address:
         """Return the concrete stream for these parameters. Raises PayloadError if they do not fit."""
+        if not parameters and not self.pattern.parameters:
+            return self._only
         return Address(self, self.pattern.format(parameters or {}))
 
 

@@ -27,7 +27,15 @@ def _no_op(hook: Any) -> Any:
 
 
 class Middleware:
-    """Base class. Override what you need; one instance serves one consumer group, from all its threads."""
+    """Base class. Override what you need; one instance serves one consumer group, from all its threads.
+
+    Attributes:
+        stream: name of the stream it serves, without the key prefix.
+        group: name of the consumer group.
+    """
+
+    stream = ""
+    group = ""
 
     @_no_op
     def begin(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.events import Event
 from ..core.handlers import Handler
-from ..core.policy import Ack, Decision, RetryLater
+from ..core.policy import Ack, Decision, Reject, RetryLater
 from ..core.ports import Delivery
 from . import Middleware
 
@@ -32,49 +32,53 @@ class Logging(Middleware):
     ) -> None:
         if isinstance(decision, Ack):
             if handler is not None and logger.isEnabledFor(logging.INFO):
-                _log(logging.INFO, "handled", handler, event, delivery, seconds)
+                self._log(logging.INFO, "handled", handler, event, delivery, seconds)
         elif isinstance(decision, RetryLater):
             what = f"will be retried in {decision.wait_s:.1f} s: {_said(repr, decision.error)}"
-            _log(logging.WARNING, what, handler, event, delivery, seconds)
+            self._log(logging.WARNING, what, handler, event, delivery, seconds)
         else:
             error = decision.error
             what = f"is a dead letter ({decision.reason}): {_said(str, error) or _said(repr, error)}"
-            _log(logging.ERROR, what, handler, event, delivery, seconds, decision.error)
+            # A Reject is an answer, not an accident: where it was raised does not matter.
+            shown = None if isinstance(error, Reject) else error
+            self._log(logging.ERROR, what, handler, event, delivery, seconds, shown)
 
-
-def _log(
-    level: int,
-    what: str,
-    handler: Handler | None,
-    event: Event[Any] | None,
-    delivery: Delivery,
-    seconds: float,
-    error: BaseException | None = None,
-) -> None:
-    exc_info = error if error is not None and error.__traceback__ is not None else None
-    if exc_info is not None and not _is_one_line(exc_info):
-        # Python's formatter would write the error's own lines as they are, and they could pass for lines of the log.
-        what += "\n" + indent(_printable("".join(traceback.format_exception(exc_info)), keep="\n"), "    | ")
-        exc_info = None
-    entry_id = delivery.entry_id.decode(errors="replace")
-    facts = {
-        "bus_handler": handler.name if handler else None,
-        "bus_group": handler.group if handler else None,
-        "bus_stream": event.topic if event else None,
-        "bus_type": _safe(event.type) if event else None,
-        "bus_event_id": _safe(event.id) if event else None,
-        "bus_entry_id": entry_id,
-        "bus_attempt": delivery.attempt,
-        "bus_seconds": round(seconds, 6),
-    }
-    logger.log(
-        level,
-        "%s %s (%s, attempt %d, %.1f ms) %s",
-        facts["bus_stream"] or "entry", entry_id, facts["bus_handler"] or "unreadable", delivery.attempt,
-        seconds * 1000, what,
-        extra=facts,
-        exc_info=exc_info,
-    )  # fmt: skip
+    def _log(
+        self,
+        level: int,
+        what: str,
+        handler: Handler | None,
+        event: Event[Any] | None,
+        delivery: Delivery,
+        seconds: float,
+        error: BaseException | None = None,
+    ) -> None:
+        exc_info = error if error is not None and error.__traceback__ is not None else None
+        if exc_info is not None and not _is_one_line(exc_info):
+            # Python's formatter would write the error's own lines as they are; they could pass for lines of the log.
+            text = _printable("".join(traceback.format_exception(exc_info)), keep="\n")
+            what += "\n" + indent(text.rstrip("\n"), "    | ", lambda line: True)
+            exc_info = None
+        entry_id = delivery.entry_id.decode(errors="replace")
+        facts = {
+            "bus_stream": self.stream,
+            "bus_group": self.group,
+            "bus_handler": handler.name if handler else None,
+            "bus_type": _safe(event.type) if event else None,
+            "bus_key": _safe(event.key) if event and event.key else None,
+            "bus_event_id": _safe(event.id) if event else None,
+            "bus_entry_id": entry_id,
+            "bus_attempt": delivery.attempt,
+            "bus_seconds": round(seconds, 6),
+        }
+        logger.log(
+            level,
+            "%s %s %s (group %s, %s, attempt %d, %.1f ms) %s",
+            self.stream, entry_id, facts["bus_type"] or "untyped", self.group,
+            facts["bus_handler"] or "not read", delivery.attempt, seconds * 1000, what,
+            extra=facts,
+            exc_info=exc_info,
+        )  # fmt: skip
 
 
 def _safe(text: str) -> str:

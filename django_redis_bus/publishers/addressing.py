@@ -32,8 +32,8 @@ def on_instance(path: str) -> Lookup:
     return attrgetter(path)
 
 
-class Topic:
-    """A TOPIC: the stream's name, or a pattern whose placeholders are looked up per event.
+class Template:
+    """A TOPIC or TYPE: a fixed name, or a pattern whose placeholders are looked up per event.
 
     Args:
         text: as in the settings.

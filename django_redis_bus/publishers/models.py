@@ -10,7 +10,7 @@ from django.db.models import Field, Model
 from django_redis_bus.core.config import PublisherConfig
 from django_redis_bus.core.exceptions import ConfigurationError
 
-from .addressing import Lookup, Topic, on_instance, text_of
+from .addressing import Lookup, Template, on_instance, text_of
 from .deletes import Deletes
 from .matching import find_model
 from .publisher import Publisher
@@ -22,7 +22,7 @@ ACTIONS = ("created", "updated", "deleted", "m2m_changed")
 
 
 class _Row(NamedTuple):
-    """What TOPIC and KEY look at: stored values of columns, and the instance for the rest."""
+    """What TOPIC, TYPE and KEY look at: stored values of columns, and the instance for the rest."""
 
     values: Mapping[str, Any]
     instance: Model | None
@@ -44,13 +44,13 @@ class ModelPublisher(Publisher):
         if unknown:
             raise ConfigurationError(f"unknown ACTIONS: {', '.join(sorted(unknown))}")
         opts = self.model._meta
-        event_type = config.type or f"{opts.app_label}.{opts.model_name}.{{action}}"
-        self._types = {action: event_type.replace("{action}", action) for action in ACTIONS}
         self._own_key = [field.attname for field in key_fields(self.model)]
         self._columns = {field.attname: field for field in key_fields(self.model)}
         self._attributes = False
         self._data = [] if self.payload else self._data_columns()
-        self._topic = Topic(config.topic, self._lookup)
+        self._topic = Template(config.topic, self._lookup)
+        event_type = config.type or f"{opts.app_label}.{opts.model_name}.{{action}}"
+        self._types = {a: Template(event_type.replace("{action}", a), self._lookup) for a in ACTIONS}
         self._key = self._lookup(config.key) if config.key else None
         self.reader = Reader(self.model, self._columns.values())
         self.reads_more_than_key = len(self._columns) > len(self._own_key)
@@ -133,7 +133,7 @@ class ModelPublisher(Publisher):
             self._about(subject, action),
             data,
             topic=self._topic.name(row),
-            type=self._types[action],
+            type=self._types[action].name(row),
             key=subject if self._key is None else text_of(self._key(row)),
             subject=subject,
             using=using,

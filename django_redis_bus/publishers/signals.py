@@ -13,7 +13,7 @@ from django.utils.module_loading import import_string
 from django_redis_bus.core.config import PublisherConfig
 from django_redis_bus.core.exceptions import ConfigurationError
 
-from .addressing import Topic, in_kwargs, text_of
+from .addressing import Template, in_kwargs, text_of
 from .publisher import Publisher
 
 
@@ -53,8 +53,8 @@ class SignalPublisher(Publisher):
         path = config.signal or ""
         self._signal = find_signal(path)
         self._sender = find_sender(config.sender)
-        self._type = config.type or f"{source}.{path.rpartition('.')[2]}"
-        self._topic = Topic(config.topic, in_kwargs)
+        self._type = Template(config.type or f"{source}.{path.rpartition('.')[2]}", in_kwargs)
+        self._topic = Template(config.topic, in_kwargs)
         self._key = in_kwargs(config.key) if config.key else None
         self._data = [(name, in_kwargs(name)) for name in config.fields or ()]
 
@@ -77,7 +77,7 @@ class SignalPublisher(Publisher):
                 about,
                 data,
                 topic=self._topic.name(named),
-                type=self._type,
+                type=self._type.name(named),
                 key=text_of(self._key(named)) if self._key is not None else None,
                 subject=None,
                 using=kwargs.get("using"),

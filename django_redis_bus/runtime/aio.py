@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from threading import Condition, Lock, Thread
 from time import perf_counter
+from typing import Any
 
 from ..core.ports import Delivery
 from .dispatch import Dispatcher, Done
@@ -14,9 +17,14 @@ from .lanes import Lanes
 
 
 class LoopThread:
-    """One event loop in a thread of its own, shared by the async executors of a process."""
+    """One event loop in a thread of its own, shared by the async executors of a process.
 
-    def __init__(self) -> None:
+    Args:
+        at_end: run on the loop when everything else has ended.
+    """
+
+    def __init__(self, at_end: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._at_end = at_end
         self.loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._run, name="bus-asyncio", daemon=True)
         self._thread.start()
@@ -27,9 +35,19 @@ class LoopThread:
         self.loop.close()
 
     def close(self) -> None:
-        """Stop the loop and wait a moment for its end."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        """Cancel what runs, stop the loop and wait a moment for its end."""
+        self.loop.call_soon_threadsafe(lambda: self.loop.create_task(self._end()))
         self._thread.join(1.0)
+
+    async def _end(self) -> None:
+        if others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in others:
+                task.cancel()
+            await asyncio.wait(others, timeout=0.5)
+        try:
+            await self._at_end()
+        finally:
+            self.loop.stop()
 
 
 class AsyncExecutor:
@@ -83,14 +101,16 @@ class AsyncExecutor:
             spent, self._spent = self._spent, (0, 0.0)
         return spent
 
-    def take_back(self) -> list[Delivery]:
+    def take_back(self, wait_s: float) -> list[Delivery]:
+        taking = asyncio.run_coroutine_threadsafe(self._take_back(), self._loop)
         try:
-            return asyncio.run_coroutine_threadsafe(self._take_back(), self._loop).result(timeout=5.0)
+            return taking.result(timeout=wait_s)
         except TimeoutError:
-            return []  # a handler blocks the event loop: what waits behind it is taken over when its lease ends
+            return []  # a handler blocks the event loop: what waits behind it is given back at the deadline
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._cancel)
+        with suppress(RuntimeError):  # the event loop has ended already
+            self._loop.call_soon_threadsafe(self._cancel)
 
     async def _take_back(self) -> list[Delivery]:
         taken = [*self._waiting, *self._lanes.take_back()]
@@ -100,7 +120,7 @@ class AsyncExecutor:
         return taken
 
     def _cancel(self) -> None:
-        self._closed = True
+        self._closed = self._dispatcher.closing = True
         for task in self._tasks:
             task.cancel()
 

@@ -41,12 +41,16 @@ class Claiming:
 
     @property
     def searching(self) -> bool:
-        """Whether the first look since entering is still under way."""
+        """Whether the look at what there is to claim is still under way."""
         return self._timers.searching
 
     def look_now(self) -> None:
         """Look for due retries once more."""
         self._timers.look_now(monotonic())
+
+    def look_at_leases(self) -> None:
+        """Look for expired leases, and for what was released, once more."""
+        self._timers.look_at_leases(monotonic())
 
     def until_next_ms(self, longest_ms: int) -> int:
         """Return how long an idle read may block."""
@@ -56,18 +60,24 @@ class Claiming:
         """Whether `claim` has anything to do."""
         return self._timers.any_due(monotonic())
 
-    def claim(self, room: int, in_hand: Callable[[], Sequence[bytes]]) -> list[Delivery]:
-        """Do the one thing that is most due. Returns what was taken, at most `room`; a suspect comes alone."""
-        now = monotonic()
-        if self._timers.due_retries(now):
-            claimed = self._link.claim_due(room)
-            self._timers.retries_claimed(monotonic(), more=len(claimed.deliveries) >= room)
-        elif self._timers.due_leases(now):
-            claimed = self._link.claim_expired(room, self._lease_ms, self._timers.cursor, self._timers.own, in_hand())
-            self._timers.leases_claimed(monotonic(), claimed.cursor, found=bool(claimed.deliveries))
-        else:
+    def tidy(self) -> None:
+        """Trim and remove idle consumers, if it is time."""
+        if self._timers.due_tidy(monotonic()):
             removed = self._link.tidy(self._retention)
             self._timers.tidied(monotonic(), more=removed > 10_000)
+
+    def claim(self, room: int, in_hand: Callable[[], Sequence[bytes]], *, suspects: bool) -> list[Delivery]:
+        """Do what is most due. Returns what was taken, at most `room`; a suspect comes alone, and only if wanted."""
+        now = monotonic()
+        if self._timers.due_retries(now):
+            claimed = self._link.claim_due(room, suspects)
+            self._timers.retries_claimed(monotonic(), more=len(claimed.deliveries) >= room)
+        elif self._timers.due_leases(now):
+            claimed = self._link.claim_expired(
+                room, self._lease_ms, self._timers.cursor, self._timers.own, in_hand(), suspects
+            )
+            self._timers.leases_claimed(monotonic(), claimed.cursor, found=bool(claimed.deliveries))
+        else:
             return []
         if claimed.lost:
             self.lost += len(claimed.lost)

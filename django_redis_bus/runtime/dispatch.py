@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from time import perf_counter
@@ -15,6 +16,8 @@ from ..core.handlers import Handler, MiddlewareHooks, Router
 from ..core.policy import ACK, Decision, Retry, crashed, decide
 from ..core.ports import Delivery
 
+logger = logging.getLogger("django_redis_bus.consumer")
+
 Done = list[tuple[Delivery, Decision]]
 
 _UNREAD = Retry()
@@ -22,7 +25,7 @@ _UNREAD = Retry()
 
 
 class Dispatcher:
-    """Turns deliveries into decisions. Never raises for what an entry or a handler does.
+    """Turns deliveries into decisions. Never raises for what an entry, a handler or a middleware does.
 
     Args:
         reader: entries to Events.
@@ -50,16 +53,24 @@ class Dispatcher:
         self._failed = _overridden(middleware, "failed")
         self._afailed = _overridden(middleware, "afailed")
         self._outcome = _overridden(middleware, "outcome")
+        self.closing = False
+        """Coroutines that are cancelled from now on are cut off; before, a handler cancelled itself."""
 
     def begin(self) -> None:
         """Call before each batch, in the thread that runs it."""
         for hook in self._begin:
-            hook()
+            try:
+                hook()
+            except Exception as trouble:
+                _complain(hook, trouble)
 
     async def abegin(self) -> None:
         """Call before each batch of coroutines."""
         for hook in self._abegin:
-            await hook()
+            try:
+                await hook()
+            except Exception as trouble:
+                _complain(hook, trouble)
 
     def run(self, delivery: Delivery) -> Decision:
         """Run a delivery's handler here and now."""
@@ -86,7 +97,10 @@ class Dispatcher:
             decision = self._decide(error, delivery, handler)
             self._after_failure(error)
         for hook in self._outcome:
-            hook(handler, event, delivery, decision, perf_counter() - started)
+            try:
+                hook(handler, event, delivery, decision, perf_counter() - started)
+            except Exception as trouble:
+                _complain(hook, trouble)
         return decision
 
     async def arun(self, delivery: Delivery) -> Decision:
@@ -104,15 +118,19 @@ class Dispatcher:
             else:
                 await self._acall(handler, event)
                 decision = ACK
-        except asyncio.CancelledError:
-            raise
         except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                if self.closing:
+                    raise
+                error = RuntimeError("the handler was cancelled from within")
             decision = self._decide(error, delivery, handler)
             if not isinstance(error, UnreadableEntry):
                 for afailed in self._afailed:
-                    await afailed()
-        for hook in self._outcome:
-            hook(handler, event, delivery, decision, perf_counter() - started)
+                    try:
+                        await afailed()
+                    except Exception as trouble:
+                        _complain(afailed, trouble)
+        self._tell(handler, event, delivery, decision, perf_counter() - started)
         return decision
 
     def run_batch(self, deliveries: Sequence[Delivery]) -> Done:
@@ -122,7 +140,7 @@ class Dispatcher:
         for delivery in deliveries:
             try:
                 event = self._read(delivery.entry_id, delivery.fields, delivery.attempt)
-            except UnreadableEntry as error:
+            except Exception as error:
                 self._finish(done, None, None, delivery, self._decide(error, delivery, None), 0.0)
                 continue
             handler = self._only or self._route(event.type)
@@ -159,8 +177,16 @@ class Dispatcher:
         seconds: float,
     ) -> None:  # fmt: skip
         done.append((delivery, decision))
+        self._tell(handler, event, delivery, decision, seconds)
+
+    def _tell(
+        self, handler: Handler | None, event: Event[Any] | None, delivery: Delivery, decision: Decision, seconds: float
+    ) -> None:
         for hook in self._outcome:
-            hook(handler, event, delivery, decision, seconds)
+            try:
+                hook(handler, event, delivery, decision, seconds)
+            except Exception as trouble:
+                _complain(hook, trouble)
 
     def _call(self, handler: Handler, event: Event[Any], events: list[Event[Any]] | None = None) -> object:
         argument = event if events is None else events
@@ -185,7 +211,14 @@ class Dispatcher:
     def _after_failure(self, error: BaseException) -> None:
         if not isinstance(error, UnreadableEntry):
             for hook in self._failed:
-                hook()
+                try:
+                    hook()
+                except Exception as trouble:
+                    _complain(hook, trouble)
+
+
+def _complain(hook: Callable[..., Any], error: Exception) -> None:
+    logger.error("middleware %s failed", getattr(hook, "__qualname__", hook), exc_info=error)
 
 
 def _each(said: object, count: int, handler: Handler) -> list[BaseException | None]:

@@ -35,8 +35,8 @@ class Executor(Protocol):
     def spent(self) -> tuple[int, float]:
         """Return how many have run since the last call and the slot seconds they took."""
 
-    def take_back(self) -> list[Delivery]:
-        """Return what has not started, and forget it."""
+    def take_back(self, wait_s: float) -> list[Delivery]:
+        """Return what has not started, and forget it. May take `wait_s` seconds."""
 
     def close(self) -> None:
         """Let go of threads."""

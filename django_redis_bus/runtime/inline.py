@@ -42,7 +42,7 @@ class InlineExecutor:
     def spent(self) -> tuple[int, float]:
         return 0, 0.0  # the loop measures what it runs itself
 
-    def take_back(self) -> list[Delivery]:
+    def take_back(self, wait_s: float) -> list[Delivery]:
         return []
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from threading import Lock
 from time import monotonic, sleep
 
 from ..core.exceptions import GroupMissing, TransportError
@@ -13,6 +14,7 @@ from .claiming import Claiming
 from .executors import Executor
 from .health import Health
 from .options import LoopOptions
+from .quota import Quota
 from .settling import Settling
 from .stopping import Stopping
 
@@ -36,6 +38,7 @@ class GroupLoop:
         health: shared by the loops of the process.
         luck: returns a random number in [0, 1).
         opened: called with the state of the group, once, before the first read.
+        alone: held while a suspect runs; shared by the loops of the process, for if it dies, one is to blame.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class GroupLoop:
         health: Health,
         luck: Callable[[], float],
         opened: Callable[[str, Opened], None],
+        alone: Lock,
     ) -> None:
         self.link = link
         self.executor = executor
@@ -56,20 +60,19 @@ class GroupLoop:
         self.settling = Settling(link, options)
         self.fatal: BaseException | None = None
         self.ended = False
+        self.cut_off = False
+        """The deadline passed before everything in hand was settled."""
         self._pace = pace
         self._stopping = stopping
         self._health = health
         self._luck = luck
         self._opened = opened
-        self._told = False
-        self._entered = False
+        self._alone = alone
+        self._told = self._entered = self._gone = False
         self._claiming = Claiming(link, options.name, lease_s=options.lease_s, retention=options.retention, luck=luck)
         self._next: list[Delivery] = []
         self._full = False
-        self._exhausted = False
-        self._looked = False
-        self._gone = False
-        self._taken = 0
+        self._quota = Quota(options)
         self._turn_ends = 0.0
 
     # --- called by other threads
@@ -89,7 +92,8 @@ class GroupLoop:
         self._entered = False
 
     def abandon(self) -> None:
-        """The deadline has passed with a handler still running: let others take everything in hand."""
+        """The deadline has passed with a handler still running here: let others take everything in hand."""
+        self.cut_off = True
         if in_hand := self.settling.in_hand():
             self.link.release(in_hand)
 
@@ -98,16 +102,16 @@ class GroupLoop:
     def run(self) -> None:
         """Consume until asked to stop, or until `burst` or `max_events` is reached. Never raises; see `fatal`."""
         try:
-            while not (self._stopping.requested or self._exhausted):
+            while not (self._stopping.requested or self._quota.used_up):
                 if (wait_s := self._attempt(self._turn)) > 0:
                     self._stopping.wait(wait_s)
             self._finish()
         except BaseException as error:
             self.fatal = error
         finally:
+            self.ended = True  # for the keeper, which shares the link
             self.executor.close()
             self.link.close()
-            self.ended = True
 
     def _attempt(self, step: Callable[[], None]) -> float:
         """Do one step. Returns the seconds to wait before the next: 0, or more if something is wrong."""
@@ -123,7 +127,7 @@ class GroupLoop:
         else:
             self._health.fine(self.options.name)
             return 0.0
-        # Whoever took over meanwhile may have our name, and replies may have been lost on their way to us.
+        # Our name may be another's by now, and replies may have been lost on their way to us.
         self._entered = False
         self.settling.distrust()
         return wait_s
@@ -174,7 +178,7 @@ class GroupLoop:
             return 0
         if self.executor.inline and batch and not self._full:
             return 0  # nothing waits behind this batch: run it now, read after it
-        return self._room(self._pace.want(held))
+        return self._quota.room(self._pace.want(held))
 
     def _block_ms(self, held: int) -> int | None:
         if self.options.burst:
@@ -187,13 +191,12 @@ class GroupLoop:
         self._full = len(fresh) >= want
         if not fresh:
             return
-        self._looked = False
         self.settling.lease(fresh, since)
         if monotonic() - since > self.options.lease_s / 2:
             # They came while a handler ran for longer than expected: a peer may have them already.
             self.settling.give_back(fresh)
             return
-        self._taken += len(fresh)
+        self._quota.took(len(fresh))
         self._next += fresh
 
     def _feed(self, batch: list[Delivery]) -> None:
@@ -203,7 +206,7 @@ class GroupLoop:
         if left:
             # Asked to stop, or the batch takes longer than anyone could know when it was read: others may have it.
             self.settling.give_back(left)
-            self._taken -= len(left)
+            self._quota.gave_back(len(left))
         if self.executor.inline:
             self._pace.measured(len(batch) - len(left), monotonic() - started)
 
@@ -212,34 +215,42 @@ class GroupLoop:
 
     def _claim(self) -> None:
         """Take what is due for a retry and what others left behind, if there is room for it."""
-        if not self._claiming.is_time() or self._held > 2 * self._pace.soon or self.settling.stuck(self._pace.batch):
+        if self.settling.released:
+            self.settling.released = False
+            self._claiming.look_at_leases()  # if nobody else wants it, it is ours again as soon as there is room
+        if not self._claiming.is_time():
             return
-        room = self._room(self._pace.chunk)
-        if room <= 0:
+        self._claiming.tidy()
+        room = self._quota.room(self._pace.chunk)
+        if room <= 0 or self._held > 2 * self._pace.soon or self.settling.stuck(self._pace.batch):
             return
-        deliveries = self._claiming.claim(room, self.settling.in_hand)
-        if not deliveries:
-            return
-        self._looked = False
-        self._taken += len(deliveries)
-        self.settling.lease(deliveries, monotonic())
-        if deliveries[0].solo:
-            self._run_alone(deliveries)
-        else:
-            self._next = deliveries + self._next
+        suspects = self._alone.acquire(blocking=False)
+        try:
+            deliveries = self._claiming.claim(room, self.settling.in_hand, suspects=suspects)
+            if not deliveries:
+                return
+            self._quota.took(len(deliveries))
+            self.settling.lease(deliveries, monotonic())
+            if deliveries[0].solo:
+                self._run_alone(deliveries)
+            else:
+                self._next = deliveries + self._next
+        finally:
+            if suspects:
+                self._alone.release()
 
     @property
     def _held(self) -> int:
         return self.executor.held + len(self._next)
 
-    def _room(self, count: int) -> int:
-        """Return `count`, or what `max_events` leaves of it."""
-        if self.options.max_events is None:
-            return count
-        return max(0, min(count, self.options.max_events - self._taken))
-
     def _run_alone(self, suspects: list[Delivery]) -> None:
         """Run an entry with which its owner died more than once; nothing else is fed meanwhile."""
+        try:
+            self._send_acks()  # if this one ends the process, what is done stays done
+        except TransportError:
+            self.settling.give_back(suspects)
+            self._quota.gave_back(len(suspects))
+            raise
         self._feed(suspects)
         while self.executor.held and not self._stopping.requested:
             self._collect(TURN_S)
@@ -247,39 +258,41 @@ class GroupLoop:
 
     def _when_idle(self) -> None:
         if self.settling.unsettled:
+            self._stopping.wait(TURN_S)  # Redis refuses something; asking again at once would not change its mind
             return
-        if self.options.max_events is not None and self.settling.counts.outcomes >= self.options.max_events:
-            self._exhausted = True
-        if self.options.burst and not self._claiming.searching:
-            if self._looked:
-                self._exhausted = True
-            self._looked = True
+        if self._quota.idle(searching=self._claiming.searching):
             self._claiming.look_now()
 
     # --- the end
 
     def _finish(self) -> None:
-        """Let running handlers finish until the deadline, settle, release what did not start, leave."""
-        self.settling.give_back(self._next + self.executor.take_back())
+        """Let running handlers finish until the deadline, settle, release the rest, leave."""
+        self.settling.give_back(self._next + self.executor.take_back(min(1.0, self._stopping.left_s)))
         self._next = []
         while self.executor.held and self._stopping.left_s > 0:
             self._collect(min(TURN_S, self._stopping.left_s))
         self._collect(0.0)
+        self.cut_off = self.executor.held > 0
         while not self._gone:
             if self.settling.idle and not self._entered:
                 break  # nothing to say, and perhaps nobody to say it to
             if (wait_s := self._attempt(self._goodbye)) > 0:
                 if self._stopping.left_s <= 0:
+                    self.cut_off = True
                     break
                 sleep(min(wait_s, self._stopping.left_s))
         self.settling.report()
 
     def _goodbye(self) -> None:
-        acks = self.settling.settle()
-        if acks:
-            self.link.send(acks, 0, None)
-            self.link.receive()
-            self.settling.acked()
+        self._send_acks()
+        self.settling.give_up()
         self.settling.release()
         self.link.leave()
         self._gone = True
+
+    def _send_acks(self) -> None:
+        """Settle everything that has finished, without reading more."""
+        if acks := self.settling.settle():
+            self.link.send(acks, 0, None)
+            self.link.receive()
+            self.settling.acked()

@@ -30,20 +30,20 @@ class Counts:
     taken_over: int = 0
     """Finished here after another consumer had taken them: they may run twice."""
 
-    @property
-    def outcomes(self) -> int:
-        return self.handled + self.retried + self.dead
-
 
 class Settling:
     """What one loop has in hand and what it still has to tell the transport."""
 
     def __init__(self, link: GroupLink, options: LoopOptions) -> None:
         self.counts = Counts()
+        self.released = False
+        """Something was given back; whoever looks for it sets this to False."""
         self._link = link
         self._name = options.name
         self._late_s = options.lease_s / 2
         self._leases: dict[bytes, float] = {}
+        # Written by the keeper alone, as `_leases` is by the loop alone: so neither brings back what the other removed.
+        self._renewed: dict[bytes, float] = {}
         self._done: Done = []
         self._acks: list[bytes] = []
         self._back: list[bytes] = []
@@ -61,14 +61,17 @@ class Settling:
 
     def older_than(self, moment: float) -> list[bytes]:
         """Return the ids whose leases began before `moment`."""
-        return [entry_id for entry_id, since in self._leases.copy().items() if since < moment]
+        renewed = self._renewed
+        return [i for i, since in self._leases.copy().items() if since < moment and renewed.get(i, since) < moment]
 
     def renewed(self, entry_ids: list[bytes], gone: list[bytes], now: float) -> None:
         """Note the outcome of a renewal."""
-        lost = set(gone)
-        for entry_id in entry_ids:
-            if entry_id in self._leases and entry_id not in lost:
-                self._leases[entry_id] = now
+        kept = {i: at for i, at in self._renewed.items() if i in self._leases}
+        self._renewed = kept | dict.fromkeys(set(entry_ids).difference(gone), now)
+
+    def _is_late(self, entry_id: bytes, late: float) -> bool:
+        """Whether it was last heard of before `late`, so that another may have it by now."""
+        return self._leases.get(entry_id, late) <= late and self._renewed.get(entry_id, late) <= late
 
     # --- what has finished
 
@@ -79,6 +82,10 @@ class Settling:
     def give_back(self, deliveries: list[Delivery]) -> None:
         """Take in deliveries that did not run, for `release`."""
         self._back += [d.entry_id for d in deliveries]
+
+    def give_up(self) -> None:
+        """Take in all that is still in hand, for `release`: what runs, and what Redis refuses to let us settle."""
+        self._back = self.in_hand()
 
     @property
     def unsettled(self) -> int:
@@ -105,7 +112,11 @@ class Settling:
         acks = self._acks
         for item in self._done:
             delivery, decision = item
-            if not isinstance(decision, Ack) or delivery.redelivered or leases.get(delivery.entry_id, late) <= late:
+            if (
+                not isinstance(decision, Ack)
+                or delivery.redelivered
+                or (leases.get(delivery.entry_id, late) <= late and self._is_late(delivery.entry_id, late))
+            ):
                 careful.append(item)
             else:
                 acks.append(delivery.entry_id)
@@ -128,7 +139,7 @@ class Settling:
     def _settle_carefully(self, late: float) -> None:
         acks = [d.entry_id for d, decision in self._done if isinstance(decision, Ack)]
         if acks:
-            fence = any(self._leases.get(entry_id, late) <= late for entry_id in acks)
+            fence = any(self._is_late(entry_id, late) for entry_id in acks)
             gone = self._link.ack(acks, fence)
             self._settled(set(acks), gone)
             self.counts.handled += len(acks) - len(gone)
@@ -183,6 +194,7 @@ class Settling:
             for entry_id in self._back:
                 self._leases.pop(entry_id, None)
             self._back = []
+            self.released = True
 
     def report(self) -> None:
         """Say what is left behind, at the end."""
@@ -195,7 +207,11 @@ class Settling:
 
 def describe(error: BaseException) -> str:
     """Return an error as one printable line: its wire-borne parts may hold control characters."""
-    text = f"{type(error).__name__}: {error}" if not isinstance(error, UnreadableEntry) else str(error)
+    try:
+        said = str(error)
+    except Exception:
+        said = "(its text cannot be had)"
+    text = said if isinstance(error, UnreadableEntry) else f"{type(error).__name__}: {said}"
     return "".join(c if c.isprintable() else " " for c in text[:ERROR_CHARS])
 
 

@@ -113,7 +113,11 @@ class Supervisor:
         child.started = monotonic()
 
 
+def supervised() -> bool:
+    """Return whether this process was started by a supervisor."""
+    return PARENT_VARIABLE in os.environ
+
+
 def orphaned() -> bool:
-    """Return whether this process was started by a supervisor that is no longer there."""
-    parent = os.environ.get(PARENT_VARIABLE)
-    return parent is not None and os.getppid() != int(parent)
+    """Return whether the supervisor that started this process is no longer there."""
+    return supervised() and os.getppid() != int(os.environ[PARENT_VARIABLE])

@@ -63,7 +63,7 @@ class ThreadExecutor:
             spent, self._spent = self._spent, (0, 0.0)
         return spent
 
-    def take_back(self) -> list[Delivery]:
+    def take_back(self, wait_s: float) -> list[Delivery]:
         taken: list[Delivery] = []
         with self._lock:
             while True:

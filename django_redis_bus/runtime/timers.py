@@ -20,16 +20,16 @@ class Timers:
         self.cursor = b"-"
         self.own = True
         """Looking for what is pending under our own name: a predecessor's, or replies that never arrived."""
-        self._quiet = False
+        self._quiet = self._calm = False
 
     def entered(self, now: float) -> None:
         """The consumer entered its group, for the first time or again: look at everything soon."""
         self._retries = self._leases = now
         if self._tidy == float("inf"):
             self._tidy = now + self._spread(TIDY_S)
-        self.cursor = b"-"
         self.own = True
         self._quiet = False
+        self.look_at_leases(now)
 
     def _spread(self, seconds: float) -> float:
         return seconds * (0.75 + self._luck() / 2)
@@ -44,13 +44,19 @@ class Timers:
 
     @property
     def searching(self) -> bool:
-        """Whether the first look at retries and leases since entering is still under way."""
-        return self.own or not self._quiet
+        """Whether the look at retries and leases is still under way."""
+        return self.own or not (self._quiet and self._calm)
 
     def look_now(self, now: float) -> None:
         """Look for retries once more."""
         self._retries = now
         self._quiet = False
+
+    def look_at_leases(self, now: float) -> None:
+        """Look for leases once more, from the beginning."""
+        self.cursor = b"-"
+        self._leases = now
+        self._calm = False
 
     def due_retries(self, now: float) -> bool:
         return now >= self._retries
@@ -71,6 +77,7 @@ class Timers:
             self.own = False
             self._leases = now
         else:
+            self._calm = not found
             self._leases = now if found else now + self._spread(self._leases_s)
 
     def due_tidy(self, now: float) -> bool:

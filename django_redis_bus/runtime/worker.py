@@ -15,6 +15,8 @@ logger = logging.getLogger("django_redis_bus.consumer")
 
 # A loop blocked in an idle read sees the stop by itself within its block; one whose server is frozen does not.
 PATIENCE_S = 0.7
+# What is left in hand at the deadline is given back, if Redis answers within this time.
+ABANDON_S = 1.0
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -39,7 +41,7 @@ class Worker:
         self._keeper = Keeper(loops)
 
     def run(self) -> int:
-        """Run the loops in threads. Returns the exit code: 0 ended as asked, 1 failed, 3 a handler was cut off."""
+        """Run the loops in threads. Returns the exit code: 0 ended as asked, 1 failed, 3 cut off at the deadline."""
         self._keeper.start()
         threads = [Thread(target=loop.run, name=f"bus-{loop.options.name}", daemon=True) for loop in self.loops]
         for thread in threads:
@@ -63,7 +65,7 @@ class Worker:
         finally:
             self._keeper.stop()
             self._at_end()
-        return self._code(cut_off=False)
+        return self._code()
 
     def _end(self, threads: Sequence[Thread]) -> int:
         self._join(threads, min(PATIENCE_S, self._stopping.left_s))
@@ -73,12 +75,13 @@ class Worker:
         while any(t.is_alive() for t in threads) and self._stopping.left_s > 0:
             self._join(threads, 0.05)
         self._join(threads, 0.2)
-        cut_off = False
-        for loop in self.loops:
-            if not loop.ended and not loop.empty:
-                cut_off = True
-                self._abandon(loop)
-        return self._code(cut_off)
+        stuck = [loop for loop in self.loops if not loop.ended and not loop.empty]
+        abandoning = [Thread(target=self._abandon, args=[loop], daemon=True) for loop in stuck]
+        for thread in abandoning:
+            thread.start()
+        if abandoning:
+            self._join(abandoning, ABANDON_S)
+        return self._code()
 
     @staticmethod
     def _join(threads: Sequence[Thread], seconds: float) -> None:
@@ -87,16 +90,19 @@ class Worker:
 
     @staticmethod
     def _abandon(loop: GroupLoop) -> None:
-        logger.error("%s: a handler is still running after the drain deadline and is cut off", loop.options.name)
         try:
             loop.abandon()
         except Exception as error:
             logger.error("%s: its events are taken over when their lease ends. %s", loop.options.name, error)
 
-    def _code(self, cut_off: bool) -> int:
+    def _code(self) -> int:
         for loop in self.loops:
             if loop.fatal is not None:
                 logger.error("%s: the consumer failed", loop.options.name, exc_info=loop.fatal)
+            elif loop.cut_off:
+                logger.error(
+                    "%s: not everything was done by the drain deadline; the rest was cut off", loop.options.name
+                )
         if any(loop.fatal for loop in self.loops):
             return EXIT_FAILED
-        return EXIT_CUT_OFF if cut_off else EXIT_OK
+        return EXIT_CUT_OFF if any(loop.cut_off for loop in self.loops) else EXIT_OK

@@ -21,7 +21,7 @@ from . import embedded
 # A blocked read is longer than other replies take; see GroupLink.send.
 READ_MARGIN_S = 5.0
 # Reserved: with these a reply would have another shape, or a write be sent twice.
-_OURS = {
+RESERVED_OPTIONS = {
     "protocol", "decode_responses", "retry", "retry_on_timeout", "retry_on_error", "socket_timeout", "legacy_responses",
     "max_connections", "single_connection_client",
 }  # fmt: skip
@@ -49,7 +49,7 @@ class Clients:
         self.where = address(location)
         self.timeout_s = timeout_s
         self._embedded_dir = embedded_dir
-        self._options = {k: v for k, v in options.items() if k not in _OURS}
+        self._options = {k: v for k, v in options.items() if k not in RESERVED_OPTIONS}
         self._lock = Lock()
         self._pools: dict[float, ConnectionPool] = {}
         self._async: WeakKeyDictionary[asyncio.AbstractEventLoop, aio.ConnectionPool] = WeakKeyDictionary()
@@ -96,6 +96,11 @@ class Clients:
             for pool in self._pools.values():
                 pool.disconnect()
             self._pools.clear()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        if pool := self._async.pop(asyncio.get_running_loop(), None):
+            await pool.disconnect()
 
     def _arguments(self, socket_timeout_s: float) -> dict[str, Any]:
         return {

@@ -35,9 +35,10 @@ def translate(error: BaseException, *, where: str) -> BusError:
         where: the server, for the message; never with a password.
     """
     message = str(error)
+    gone = ("the stream key no longer exists", "no such key", "nogroup ")
     if isinstance(error, theirs.AuthenticationError | theirs.NoPermissionError | theirs.AuthorizationError):
         return PublishError(f"Redis at {where} refuses this user: {message}")
-    if "the stream key no longer exists" in message or message.startswith("NOGROUP") or "no such key" in message.lower():
+    if any(text in message.lower() for text in gone):
         return GroupMissing(f"Redis at {where}: {message}")
     if isinstance(error, theirs.OutOfMemoryError) or "OOM" in message or "used memory > 'maxmemory'" in message:
         return OutOfMemory(f"Redis at {where} is full: {message}")

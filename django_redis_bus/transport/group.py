@@ -16,7 +16,7 @@ from ..core.ports import Claimed, Delivery, Failure, Grave, Opened
 from .clients import READ_MARGIN_S, Clients
 from .errors import translate
 from .scripts import script
-from .wire import Wire
+from .wire import Wire, pack
 
 BLOCK_MS = 500
 """The longest blocking read: a consumer that is told to stop notices within this time."""
@@ -26,6 +26,8 @@ IDLE_CONSUMER_MS = 3_600_000
 """An idle consumer with nothing pending and no heartbeat is removed after this time."""
 PIN_MS = 7 * 86_400_000
 """A group without a live consumer holds back trimming for so long."""
+CLOSE_S = 0.5
+"""How long closing waits for a call of the keeper's; a frozen Redis would hold it for seconds."""
 SLOTS = 1_000
 """Consumers that one host may have in one group."""
 
@@ -118,7 +120,7 @@ class RedisGroupLink:
     def send(self, acks: Sequence[bytes], count: int, block_ms: int | None) -> None:
         commands = []
         if acks:
-            commands.append(self._wire.pack("XACK", self.keys.stream, self.keys.group, *acks))
+            commands.append(pack("XACK", self.keys.stream, self.keys.group, *acks))
         if count:
             commands.append(self._read_command(count, block_ms))
         self._reads_now = bool(count)
@@ -140,7 +142,7 @@ class RedisGroupLink:
         command = self._reads.get((count, block_ms))
         if command is None:
             wait = () if block_ms is None else ("BLOCK", block_ms)
-            command = self._wire.pack(
+            command = pack(
                 "XREADGROUP", "GROUP", self.keys.group, self._consumer, "COUNT", count, *wait,
                 "STREAMS", self.keys.stream, ">",
             )  # fmt: skip
@@ -149,14 +151,18 @@ class RedisGroupLink:
 
     # --- claims and settlements
 
-    def claim_due(self, count: int) -> Claimed:
-        taken, lost = self._wire.run(script("claim_due"), self._notes, self.keys.group, self._consumer, count)
+    def claim_due(self, count: int, suspects: bool) -> Claimed:
+        taken, lost = self._wire.run(
+            script("claim_due"), self._notes, self.keys.group, self._consumer, count, int(suspects)
+        )
         return Claimed(_deliveries(taken), lost, b"-")
 
-    def claim_expired(self, count: int, lease_ms: int, cursor: bytes, own: bool, in_hand: Sequence[bytes]) -> Claimed:
+    def claim_expired(
+        self, count: int, lease_ms: int, cursor: bytes, own: bool, in_hand: Sequence[bytes], suspects: bool
+    ) -> Claimed:
         taken, lost, following = self._wire.run(
             script("claim_expired"), self._notes,
-            self.keys.group, self._consumer, lease_ms, count, cursor, int(own), *in_hand,
+            self.keys.group, self._consumer, lease_ms, count, cursor, int(own), int(suspects), *in_hand,
         )  # fmt: skip
         return Claimed(_deliveries(taken), lost, following)
 
@@ -217,11 +223,13 @@ class RedisGroupLink:
 
     def interrupt(self) -> None:
         self._wire.interrupt()
+        self._side.interrupt()
 
     def close(self) -> None:
         self._wire.close()
-        with self._side_lock:
+        if self._side_lock.acquire(timeout=CLOSE_S):
             self._side.close()
+            self._side_lock.release()
 
 
 def _deliveries(taken: list[Any]) -> list[Delivery]:

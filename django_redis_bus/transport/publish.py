@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError
 from ..core.exceptions import BusError, Unavailable
 from .clients import Clients
 from .errors import LOST, translate
+from .wire import pack
 
 Append = tuple[str, list[bytes | str]]
 """A stream key and the flat fields of one entry."""
@@ -39,7 +40,7 @@ def _append(clients: Clients, entries: Sequence[Append]) -> list[str | BusError]
     try:
         pool = clients.publishing()
         connection = pool.get_connection()
-        connection.send_packed_command(_packed(connection, entries), check_health=False)
+        connection.send_packed_command([_packed(entries)], check_health=False)
         for _ in entries:
             try:
                 results.append(connection.read_response(disable_decoding=True).decode())
@@ -76,7 +77,7 @@ async def _aappend(clients: Clients, entries: Sequence[Append]) -> list[str | Bu
     try:
         pool = clients.async_pool()
         connection = await pool.get_connection()
-        await connection.send_packed_command(b"".join(_packed(connection, entries)), check_health=False)
+        await connection.send_packed_command(_packed(entries), check_health=False)
         for _ in entries:
             try:
                 results.append((await connection.read_response(disable_decoding=True)).decode())
@@ -95,8 +96,6 @@ async def _aappend(clients: Clients, entries: Sequence[Append]) -> list[str | Bu
     return results
 
 
-def _packed(connection: Any, entries: Sequence[Append]) -> list[bytes]:
-    packed: list[bytes] = []
-    for key, fields in entries:
-        packed += connection.pack_command("XADD", key, "*", *fields)
-    return packed
+def _packed(entries: Sequence[Append]) -> bytes:
+    # hiredis itself, in one piece: redis-py's own packing takes three times as long and a system call per command.
+    return b"".join([pack("XADD", key, "*", *fields) for key, fields in entries])

@@ -6,11 +6,18 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
+from hiredis import pack_command
 from redis.connection import ConnectionPool
 from redis.exceptions import NoScriptError, ResponseError
 
 from .errors import LOST, translate
 from .scripts import Script
+
+
+def pack(*args: str | bytes | float) -> bytes:
+    """Return one command in wire format."""
+    packed: bytes = pack_command(args)  # type: ignore[arg-type]  # its stub knows only tuples of one
+    return packed
 
 
 class Wire:
@@ -35,7 +42,7 @@ class Wire:
         try:
             if self._connection is None:
                 self._connection = self._pool.get_connection()
-            self._connection.send_packed_command(commands, check_health=False)
+            self._connection.send_packed_command([b"".join(commands)], check_health=False)
         except (*LOST, ResponseError) as error:  # the latter: refused while connecting
             self._drop()
             raise translate(error, where=self._where) from error
@@ -64,19 +71,10 @@ class Wire:
         self._owed -= 1
         return reply
 
-    def pack(self, *args: Any) -> bytes:
-        """Return one command in wire format."""
-        if self._connection is None:
-            try:
-                self._connection = self._pool.get_connection()
-            except (*LOST, ResponseError) as error:
-                raise translate(error, where=self._where) from error
-        return b"".join(self._connection.pack_command(*args))
-
     def call(self, *args: Any) -> Any:
         """Send one command and return its reply. Raises BusError for an error reply."""
         self._settle()
-        self.send(self.pack(*args))
+        self.send(pack(*args))
         reply = self.receive()
         if isinstance(reply, Exception):
             raise translate(reply, where=self._where) from reply
@@ -85,7 +83,7 @@ class Wire:
     def run(self, script: Script, keys: Sequence[str], *args: Any) -> Any:
         """Run a script by its hash, sending its text only if the server does not have it."""
         self._settle()
-        self.send(self.pack("EVALSHA", script.sha, len(keys), *keys, *args))
+        self.send(pack("EVALSHA", script.sha, len(keys), *keys, *args))
         reply = self.receive()
         if isinstance(reply, NoScriptError):
             return self.call("EVAL", script.text, len(keys), *keys, *args)

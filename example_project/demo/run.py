@@ -18,7 +18,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from django_redis_bus import bus
-from example_project.shop.topics import ORDERS
+from example_project.shop.topics import KEPT
 
 from .facts import Facts
 from .poison import publish_poison
@@ -162,7 +162,7 @@ class Demo:
 
 def _account(traffic: Traffic, facts: Facts) -> Account:
     saved, entries = traffic.saved, facts.entries()
-    if len(entries) >= (ORDERS.retention.count or 0):
+    if len(entries) >= KEPT:
         # After a night the stream is trimmed to its RETENTION: what came before its oldest entry is past accounting.
         kept = {entry.change for entry in entries}
         saved = list(dropwhile(lambda change: change not in kept, saved))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django_redis_bus import Stream
+from django_redis_bus import Retention, Stream
 
 CREATED = "shop.order.created"
 UPDATED = "shop.order.updated"
@@ -33,5 +33,8 @@ class LoginEvent:
     username: str
 
 
-ORDERS = Stream("events:order", payload=OrderEvent)
+# What every group has handled is kept as history up to this number. What one still needs is never removed.
+KEPT = 100_000
+
+ORDERS = Stream("events:order", payload=OrderEvent, retention=Retention(count=KEPT))
 LOGINS = Stream("events:login", payload=LoginEvent)

@@ -106,14 +106,17 @@ class Contract:
 
     # --- consume
 
+    def _options(self, options: dict[str, Any]) -> ConsumeOptions:
+        return ConsumeOptions(**({"topics": tuple(stream.name for stream in self._streams)} | options))
+
     def burst(self, **options: Any) -> Worker:
         """Consume until nothing is left to do now."""
-        return consume(buses["default"], ConsumeOptions(burst=True, **options))
+        return consume(buses["default"], self._options({"burst": True} | options))
 
     def start(self, *, drain_s: float = 5.0, **options: Any) -> Running:
         """Start a consumer and wait until it has a name."""
         stopping = Stopping(drain_s)
-        running = Running(build(buses["default"], ConsumeOptions(**options), stopping), stopping)
+        running = Running(build(buses["default"], self._options(options), stopping), stopping)
         self._running.append(running)
         wait_for(lambda: all(running.names) or not running.alive, what="for a consumer name")
         return running

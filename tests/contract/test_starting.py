@@ -258,3 +258,32 @@ def test_consumers_idle_for_long_are_removed_but_never_with_pending(
     assert contract.pending() == {waiting: "owing"}
     assert "owing" in contract.consumers()
     running.stop()
+
+
+def test_a_burst_also_does_what_it_gave_back_because_it_took_long(contract: Contract) -> None:
+    stream = contract.stream()
+    seen: list[int] = []
+
+    @stream.handler(group="g")
+    def handle(event: Any) -> None:
+        time.sleep(0.3)
+        seen.append(event.data)
+
+    contract.publish(stream, *range(8))
+
+    contract.burst(lease_s=1.0)
+
+    assert sorted(seen) == list(range(8))
+    assert contract.settled()
+
+
+@pytest.mark.parametrize("idle_ms", [3_600_000, 86_400_000])
+def test_a_burst_also_does_what_others_left_behind(contract: Contract, idle_ms: int) -> None:
+    stream, seen = collecting(contract)
+    contract.publish(stream, *range(120))
+    contract.taken_by_a_dead_consumer(120, silent_ms=idle_ms)
+
+    contract.burst()
+
+    assert seen == list(range(120))
+    assert contract.settled()

@@ -118,7 +118,9 @@ ERRORS: list[type[BaseException]] = [
 
 
 @given(
-    error=st.none() | st.sampled_from(ERRORS).map(lambda kind: kind("x")) | st.builds(Retry, after=st.none() | st.floats(0, 1e9)),
+    error=st.none()
+    | st.sampled_from(ERRORS).map(lambda kind: kind("x"))
+    | st.builds(Retry, after=st.none() | st.floats(0, 1e9)),
     attempt=st.integers(1, 10**6),
     policy=st.builds(
         Retry,

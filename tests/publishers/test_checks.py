@@ -173,8 +173,10 @@ def test_e119_no_topic_name(check: Check) -> None:
 
 
 def test_e120_type_placeholders(check: Check) -> None:
-    assert "{action}" in one(check(TYPE="orders.{status}"), "E120", "TYPE").msg
-    one(check(SIGNAL=f"{HERE}.paid", TYPE="orders.{action}"), "E120", "TYPE")
+    one(check(TYPE="orders.{}"), "E120", "TYPE", "{action}")
+    one(check(TYPE="orders.{status"), "E120", "TYPE", "{action}")
+    one(check(TYPE="orders.{statu}"), "E113", "TYPE", "Did you mean 'status'?")
+    assert not check(TYPE="orders.{status}.{action}")
 
 
 def test_w101_m2m_changed_without_such_a_field(check: Check) -> None:

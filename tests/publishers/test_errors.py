@@ -50,7 +50,7 @@ def loop_event() -> Any:
         {"KEY": "customer.name"},
         {"TOPIC": "tenant:{customer.name}:orders"},
         {"TOPIC": "events:unknown"},
-        {"TYPE": "line\nbreak"},
+        {"TYPE": "order.{status}"},
     ],
     ids=str,
 )

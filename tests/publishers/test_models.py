@@ -213,6 +213,19 @@ def test_topic_placeholders_are_looked_up_on_the_instance(publisher: Configure, 
     assert [captured.event.topic for captured in events] == ["tenant:acme:orders"]
 
 
+def test_type_placeholders_are_looked_up_on_the_instance(publisher: Configure, events: list[Captured]) -> None:
+    publisher(TYPE="shop.order.{status}.{action}")
+    order = Order.objects.create(status="new")
+    order.status = "paid"
+    order.save()
+    order.delete()
+    assert [captured.event.type for captured in events] == [
+        "shop.order.new.created",
+        "shop.order.paid.updated",
+        "shop.order.paid.deleted",
+    ]
+
+
 def test_a_uuid_key(publisher: Configure, events: list[Captured]) -> None:
     publisher(MODEL="tests_app.Ticket")
     ticket = Ticket.objects.create(title="broken")

@@ -15,7 +15,9 @@ LEASE_MS = 60_000
 
 
 def expired(link: RedisGroupLink, count: int = 10, cursor: bytes = b"-", **more: Any) -> Claimed:
-    return link.claim_expired(count, LEASE_MS, cursor, more.get("own", False), more.get("in_hand", []))
+    return link.claim_expired(
+        count, LEASE_MS, cursor, more.get("own", False), more.get("in_hand", []), more.get("suspects", True)
+    )
 
 
 def ids_of(claimed: Claimed) -> list[bytes]:
@@ -39,7 +41,7 @@ def test_a_failed_entry_stays_pending_and_is_due_at_one_time(group: Group) -> No
     failure = group.failure(entry_id)
     assert failure is not None
     assert (failure["error"], failure["started"]) == ("ValueError: no", False)
-    assert link.claim_due(10).deliveries == []
+    assert link.claim_due(10, True).deliveries == []
 
 
 def test_only_its_owner_may_schedule_a_retry(group: Group) -> None:
@@ -56,7 +58,7 @@ def test_the_first_failure_is_remembered_with_the_last(group: Group) -> None:
     [entry_id] = group.given(link)
     link.retry([Failure(entry_id, 0, "one")])
     first = group.failure(entry_id)
-    link.claim_due(1)
+    link.claim_due(1, True)
 
     link.retry([Failure(entry_id, 0, "two")])
 
@@ -72,13 +74,13 @@ def test_a_due_retry_is_taken_by_one_and_its_attempt_rises_before_any_code_runs(
     [entry_id] = group.given(one)
     one.retry([Failure(entry_id, 0, "")])
 
-    claimed = two.claim_due(10)
+    claimed = two.claim_due(10, True)
 
     [delivery] = claimed.deliveries
     assert (delivery.entry_id, delivery.attempt, delivery.redelivered, delivery.solo) == (entry_id, 2, True, False)
     assert delivery.fields == [b"n", b"0"]
     assert group.pending() == {entry_id: ("b", 2)}
-    assert one.claim_due(10).deliveries == []
+    assert one.claim_due(10, True).deliveries == []
 
 
 def test_no_more_retries_are_taken_than_asked_for(group: Group) -> None:
@@ -86,8 +88,8 @@ def test_no_more_retries_are_taken_than_asked_for(group: Group) -> None:
     ids = group.given(link, 5)
     link.retry([Failure(i, 0, "") for i in ids])
 
-    assert ids_of(link.claim_due(2)) == ids[:2]
-    assert ids_of(link.claim_due(10)) == ids[2:]
+    assert ids_of(link.claim_due(2, True)) == ids[:2]
+    assert ids_of(link.claim_due(10, True)) == ids[2:]
 
 
 def test_a_retry_that_an_operator_acked_is_forgotten(group: Group) -> None:
@@ -96,7 +98,7 @@ def test_a_retry_that_an_operator_acked_is_forgotten(group: Group) -> None:
     link.retry([Failure(entry_id, 0, "")])
     group.client.xack(group.keys.stream, "g", entry_id)
 
-    claimed = link.claim_due(10)
+    claimed = link.claim_due(10, True)
 
     assert (claimed.deliveries, claimed.lost) == ([], [])
     assert group.due(entry_id) is None
@@ -109,7 +111,7 @@ def test_a_retry_whose_payload_was_trimmed_is_lost_acked_and_told(group: Group) 
     link.retry([Failure(first, 0, ""), Failure(second, 0, "")])
     group.client.xdel(group.keys.stream, first)
 
-    claimed = link.claim_due(10)
+    claimed = link.claim_due(10, True)
 
     assert claimed.lost == [first]
     assert ids_of(claimed) == [second]
@@ -123,7 +125,7 @@ def test_a_suspect_whose_retry_is_due_comes_alone(group: Group) -> None:
     link.retry([Failure(i, 0, "") for i in ids])
     group.client.hset(group.keys.failures, ids[1], msgspec.json.encode({"expired": 2}))
 
-    rounds = [link.claim_due(10) for _ in range(3)]
+    rounds = [link.claim_due(10, True) for _ in range(3)]
 
     assert [[(d.entry_id, d.solo) for d in r.deliveries] for r in rounds] == [
         [(ids[0], False)], [(ids[1], True)], [(ids[2], False)],

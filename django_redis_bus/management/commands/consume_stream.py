@@ -18,7 +18,7 @@ from ...core.exceptions import BusError
 from ...core.keys import stream_key
 from ...core.ports import Opened
 from ...runtime.stopping import Stopping
-from ...runtime.supervisor import Supervisor
+from ...runtime.supervisor import Supervisor, supervised
 from ...runtime.worker import Worker
 
 
@@ -68,6 +68,8 @@ class Command(BaseCommand):
                 raise CommandError("--reload runs one process; leave --processes away.")
             autoreload.run_with_reloader(self._consume, options)
         elif options["processes"] > 1:
+            if options["consumer"]:
+                raise CommandError("--consumer names one process; leave --processes away.")
             self._exit(self._supervise(options))
         else:
             self._exit(self._consume(options))
@@ -135,7 +137,7 @@ class Command(BaseCommand):
         if state.created and not state.recreated:
             key = stream_key(buses[options["bus"]].config.key_prefix, subscription.topic)
             text += f"\n  New group{_backlog(state, options['start'], f'{key} {subscription.group}')}"
-        elif options["start"] != "all":
+        elif options["start"] != "all" and not supervised():
             text += f"\n  The group exists and goes on where it was; --from {options['start']} is for new groups only."
         self.stdout.write(text)
         self.stdout.flush()

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Guarantees: a retry that is due is taken by one consumer, leaves the schedule in the same step, and its attempt
 -- number rises by one before any user code runs. A suspect (see claim_expired.lua) comes alone, marked as started.
--- KEYS stream retry failures   ARGV group consumer count
+-- KEYS stream retry failures   ARGV group consumer count suspects ('0': leave them)
 -- Returns {{id, attempt, solo, fields}…, ids whose payload is gone…}
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -19,19 +19,21 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0
     if solo and #taken > 0 then
       break
     end
-    local attempt = pending[1][4] + 1
-    local claimed = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'RETRYCOUNT', attempt)
-    redis.call('ZREM', KEYS[2], id)
-    if #claimed == 0 or not claimed[1] then
-      redis.call('XACK', KEYS[1], ARGV[1], id)
-      redis.call('HDEL', KEYS[3], id)
-      lost[#lost + 1] = id
-    else
-      taken[#taken + 1] = { id, attempt, solo and 1 or 0, claimed[1][2] }
-      if solo then
-        record.started = true
-        redis.call('HSET', KEYS[3], id, cjson.encode(record))
-        break
+    if not solo or ARGV[4] == '1' then
+      local attempt = pending[1][4] + 1
+      local claimed = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'RETRYCOUNT', attempt)
+      redis.call('ZREM', KEYS[2], id)
+      if #claimed == 0 or not claimed[1] then
+        redis.call('XACK', KEYS[1], ARGV[1], id)
+        redis.call('HDEL', KEYS[3], id)
+        lost[#lost + 1] = id
+      else
+        taken[#taken + 1] = { id, attempt, solo and 1 or 0, claimed[1][2] }
+        if solo then
+          record.started = true
+          redis.call('HSET', KEYS[3], id, cjson.encode(record))
+          break
+        end
       end
     end
   end

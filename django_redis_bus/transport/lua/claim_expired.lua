@@ -4,16 +4,17 @@
 -- and each run that ends with its process raises its attempt number, so that the pill is found and the innocent are
 -- not blamed. What a stopping consumer released raises no suspicion. What waits for its retry is left alone.
 -- KEYS stream retry failures
--- ARGV group consumer lease_ms count cursor own ids-in-hand…
+-- ARGV group consumer lease_ms count cursor own suspects ids-in-hand…
 --   own '1': take what is pending under the caller's own name, however fresh (its predecessor's, or replies that
 --   never arrived), except what it has in hand
+--   suspects '0': leave suspects alone, the caller has no time for them now
 -- Returns {{id, attempt, solo, fields}…, ids whose payload is gone…, next cursor or '-' after a full round}
 local RELEASED_MS = 86400000
 local SCAN = 500
 local group, consumer, lease, count = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local cursor, own = ARGV[5], ARGV[6] == '1'
+local cursor, own, suspects = ARGV[5], ARGV[6] == '1', ARGV[7] == '1'
 local in_hand = {}
-for i = 7, #ARGV do
+for i = 8, #ARGV do
   in_hand[ARGV[i]] = true
 end
 
@@ -45,20 +46,22 @@ for i, p in ipairs(pending) do
       next = i > 1 and pending[i - 1][1] or cursor
       break
     end
-    record.started = solo
-    local claimed = redis.call('XCLAIM', KEYS[1], group, consumer, 0, id, 'RETRYCOUNT', attempt)
-    if #claimed == 0 or not claimed[1] then
-      redis.call('XACK', KEYS[1], group, id)
-      redis.call('HDEL', KEYS[3], id)
-      lost[#lost + 1] = id
-    else
-      if raw or record.expired then
-        redis.call('HSET', KEYS[3], id, cjson.encode(record))
-      end
-      taken[#taken + 1] = { id, attempt, solo and 1 or 0, claimed[1][2] }
-      if solo then
-        next = id
-        break
+    if not solo or suspects then
+      record.started = solo
+      local claimed = redis.call('XCLAIM', KEYS[1], group, consumer, 0, id, 'RETRYCOUNT', attempt)
+      if #claimed == 0 or not claimed[1] then
+        redis.call('XACK', KEYS[1], group, id)
+        redis.call('HDEL', KEYS[3], id)
+        lost[#lost + 1] = id
+      else
+        if raw or record.expired then
+          redis.call('HSET', KEYS[3], id, cjson.encode(record))
+        end
+        taken[#taken + 1] = { id, attempt, solo and 1 or 0, claimed[1][2] }
+        if solo then
+          next = id
+          break
+        end
       end
     end
   end

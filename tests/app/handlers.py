@@ -1,0 +1,76 @@
+"""Handlers of the consumer processes that tests start and hurt.
+
+What an event wants is in its fields: n, and do: "note", "sleep" (and for how many seconds: s), "raise", "exit", "kill".
+What happens is appended to the file BUS_TEST_LOG: "<entry id> <begun|done> <process id> <group> <attempt>". The kernel
+appends each line whole, also from many processes, and it needs no server that might be hurt.
+
+Declared only in those processes, so that other tests see no streams that they did not declare.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from typing import Any
+
+from django_redis_bus import Event, Retry, Stream
+
+LOG = os.environ.get("BUS_TEST_LOG", "")
+SOON = Retry(max_attempts=3, backoff_s=0.05, factor=1)
+
+
+def note(event: Event[Any], what: str, group: str) -> None:
+    line = f"{event.entry_id} {what} {os.getpid()} {group} {event.attempt}\n"
+    with open(LOG, "a") as file:
+        file.write(line)
+
+
+def act(event: Event[Any], group: str) -> float:
+    """Do what the event wants, except waiting; return how long to wait."""
+    note(event, "begun", group)
+    match event.data.get("do"):
+        case "sleep":
+            return float(event.data["s"])
+        case "raise":
+            raise ValueError("as asked")
+        case "exit":
+            os._exit(1)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+    return 0.0
+
+
+if LOG:
+    WORK = Stream("events:work")
+    BATCHES = Stream("events:batches")
+    LOOP = Stream("events:loop")
+    PAIR = Stream("events:pair")
+
+    @WORK.handler(group="work", retry=SOON)
+    def work(event: Event[Any]) -> None:
+        time.sleep(act(event, "work"))
+        note(event, "done", "work")
+
+    @BATCHES.handler(group="work", retry=SOON, batch=20)
+    def batches(events: list[Event[Any]]) -> None:
+        time.sleep(max(act(event, "work") for event in events))
+        for event in events:
+            note(event, "done", "work")
+
+    @LOOP.handler(group="work", retry=SOON)
+    async def loop(event: Event[Any]) -> None:
+        await asyncio.sleep(act(event, "work"))
+        note(event, "done", "work")
+
+    @PAIR.handler(group="pills", retry=Retry(max_attempts=4, backoff_s=0.05))
+    def pills(event: Event[Any]) -> None:
+        if event.data.get("pill"):
+            act(event, "pills")
+        note(event, "done", "pills")
+
+    @PAIR.handler(group="slow", retry=Retry(max_attempts=2, backoff_s=0.05))
+    def slow(event: Event[Any]) -> None:
+        time.sleep(0.3)
+        note(event, "done", "slow")
