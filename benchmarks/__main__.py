@@ -26,7 +26,9 @@ def main() -> None:
     rig = Rig()
     try:
         print(installed(rig.version))
-        print(f"\n| {options.rounds} rounds | ratio: median (min–max) | target | floor | bus | CPU µs/event: floor | bus |")
+        print(
+            f"\n| {options.rounds} rounds | ratio: median (min–max) | target | floor | bus | CPU µs/event: floor | bus |"
+        )
         print("|---|---|---|---|---|---|---|")
         for case in cases:
             print(row(case, *interleaved(rig, case, options.rounds)), flush=True)

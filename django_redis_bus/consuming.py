@@ -15,12 +15,12 @@ from django.utils.module_loading import import_string
 from . import conf, registry
 from .bus import Bus, buses
 from .core.config import Retention
-from .core.envelope import EntryReader
 from .core.exceptions import ConfigurationError, UnknownTopic, did_you_mean
 from .core.handlers import Handler, MiddlewareHooks, Router, conflicts
 from .core.keys import GroupKeys, stream_key
 from .core.pace import Pace
 from .core.ports import Opened
+from .core.reading import EntryReader
 from .core.topics import StreamTopic
 from .encoding import serializers
 from .middleware import DEFAULT

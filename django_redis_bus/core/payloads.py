@@ -40,6 +40,7 @@ class Payloads:
         self.by_type: dict[str, Any] | None = dict(payload) if isinstance(payload, Mapping) else None
         self.single: Any = Any if payload is None or self.by_type is not None else payload
         self.upcasters: dict[int, Upcaster] = {}
+        self._decoders: dict[tuple[str, int, str], Decode] = {}
         for kind in [self.single, *(self.by_type or {}).values()]:
             self._check(kind)
 
@@ -82,16 +83,28 @@ class Payloads:
 
         Raises UnreadableEntry for an unknown type or version. The returned function raises UnreadableEntry.
         """
-        kind = self.kind(event_type)
+        # Without a mapping every type has one decoder: types come from the wire, and there may be any number of them.
+        known = (event_type if self.by_type else "", version, serializer.content_type)
+        read = self._decoders.get(known)
+        if read is None:
+            read = self._decoders[known] = self._decoder(self.kind(event_type), version, serializer)
+        return read
+
+    def _decoder(self, kind: Any, version: int, serializer: Serializer) -> Decode:
         steps = self._steps(version)
         decode = serializer.decoder(Any if steps else kind)
 
+        def upcast(data: bytes) -> Any:
+            value = decode(data)
+            for step in steps:
+                value = step(value)
+            return convert(value, kind)
+
+        value_of = upcast if steps else decode
+
         def read(data: bytes) -> Any:
             try:
-                value = decode(data)
-                for step in steps:
-                    value = step(value)
-                return convert(value, kind) if steps else value
+                return value_of(data)
             except msgspec.ValidationError as error:
                 raise UnreadableEntry(Reason.INVALID_PAYLOAD, f"{type_name(kind)}: {one_path(str(error))}") from None
             except RecursionError:

@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager, ExitStack
 from time import perf_counter
 from typing import Any
 
-from ..core.envelope import EntryReader
 from ..core.events import Event
 from ..core.exceptions import UnreadableEntry
 from ..core.handlers import Handler, MiddlewareHooks, Router
 from ..core.policy import ACK, Decision, Retry, crashed, decide
 from ..core.ports import Delivery
+from ..core.reading import EntryReader
 
 logger = logging.getLogger("django_redis_bus.consumer")
 

@@ -184,7 +184,8 @@ class GroupLoop:
         if self.options.burst:
             return None
         if not held:
-            return self._claiming.until_next_ms(BLOCK_MS)
+            wait_ms = self._claiming.until_next_ms(BLOCK_MS)
+            return wait_ms if wait_ms > 1 else None  # more to claim: not even the millisecond that BLOCK 1 costs
         return None if self.executor.inline else int(TURN_S * 1000)
 
     def _arrived(self, fresh: list[Delivery], want: int, since: float) -> None:

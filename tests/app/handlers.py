@@ -1,6 +1,7 @@
 """Handlers of the consumer processes that tests start and hurt.
 
-What an event wants is in its fields: n, and do: "note", "sleep" (and for how many seconds: s), "raise", "exit", "kill".
+What an event wants is in its fields: n, and do: "note", "raise", "exit", "kill", "sleep" or, on an event loop, "thread"
+(a thread that sleeps), both for s seconds.
 What happens is appended to the file BUS_TEST_LOG: "<entry id> <begun|done> <process id> <group> <attempt>". The kernel
 appends each line whole, also from many processes, and it needs no server that might be hurt.
 
@@ -61,7 +62,10 @@ if LOG:
 
     @LOOP.handler(group="work", retry=SOON)
     async def loop(event: Event[Any]) -> None:
-        await asyncio.sleep(act(event, "work"))
+        seconds = act(event, "work")
+        if event.data.get("do") == "thread":
+            await asyncio.to_thread(time.sleep, float(event.data["s"]))
+        await asyncio.sleep(seconds)
         note(event, "done", "work")
 
     @PAIR.handler(group="pills", retry=Retry(max_attempts=4, backoff_s=0.05))

@@ -9,9 +9,9 @@ from typing import Any, TypedDict
 import msgspec
 from pydantic import BaseModel, Field
 
-from django_redis_bus.core.envelope import EntryReader
 from django_redis_bus.core.exceptions import UnreadableEntry
 from django_redis_bus.core.payloads import Payloads
+from django_redis_bus.core.reading import EntryReader
 from django_redis_bus.core.serializers import json_serializer, msgpack_serializer, plain
 
 JSON = json_serializer(plain)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from django_redis_bus.core.envelope import EntryReader
 from django_redis_bus.core.exceptions import UnreadableEntry
 from django_redis_bus.core.policy import Reason
+from django_redis_bus.core.reading import EntryReader
 from tests.core.examples import Line, OrderData, OrderModel, entry, reader, refusal
 
 PICKLE = b"\x80\x04\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x02id\x94\x85\x94R\x94."

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from django_redis_bus.core.attributes import dataschema, split_version
-from django_redis_bus.core.envelope import EntryReader
 from django_redis_bus.core.exceptions import ConfigurationError
 from django_redis_bus.core.payloads import Payloads
 from django_redis_bus.core.policy import Reason
+from django_redis_bus.core.reading import EntryReader
 from tests.core.examples import MSGPACK, entry, reader, refusal
 
 

@@ -120,9 +120,12 @@ class Fleet:
         self._env = process_env
         self._consumers: list[Consumer] = []
 
-    def start(self, *arguments: str, lease: str = "1", **options: Any) -> Consumer:
+    def start(
+        self, *arguments: str, lease: str = "1", environment: dict[str, str] | None = None, **options: Any
+    ) -> Consumer:
         """Start a consumer; `options` are settings of the bus."""
         env = self._env(BUS_TEST_URL=self.server.url, BUS_TEST_LOG=str(self._log), BUS_TEST_OPTIONS=json.dumps(options))
+        env |= environment or {}
         output = self._directory / f"out-{len(self._consumers)}"
         consumer = Consumer([self.topic, "--lease", lease, *arguments], env, output)
         self._consumers.append(consumer)
@@ -138,9 +141,13 @@ class Fleet:
 
     # --- what became of it
 
+    def lines(self) -> list[str]:
+        """Return what handlers have noted."""
+        return self._log.read_text().splitlines()
+
     def log(self, what: str, group: str = "work") -> Counter[str]:
         """Return how often each entry was begun, or done."""
-        lines = (line.split() for line in self._log.read_text().splitlines())
+        lines = (line.split() for line in self.lines())
         return Counter(entry_id for entry_id, did, _, of, _ in lines if did == what and of == group)
 
     def done(self, group: str = "work") -> set[str]:
@@ -178,6 +185,16 @@ class Fleet:
         outputs = "\n".join(consumer.output for consumer in self._consumers)
         assert not missing, f"{len(missing)} of {len(self.published)} are lost: {sorted(missing)[:5]}\n{outputs}"
         assert self.pending(group) == {}, outputs
+
+    def outputs(self) -> list[str]:
+        """Return what each consumer has printed."""
+        return [consumer.output for consumer in self._consumers]
+
+    @staticmethod
+    def cpu_s(consumer: Consumer) -> float:
+        """Return the processor time that a consumer has used."""
+        fields = Path(f"/proc/{consumer.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def alive(self) -> list[Consumer]:
         return [consumer for consumer in self._consumers if consumer.process.poll() is None]

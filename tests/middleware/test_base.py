@@ -6,17 +6,12 @@ from typing import Any
 import pytest
 from django.utils.module_loading import import_string
 
-from django_redis_bus.consuming import middleware as made_for
+from django_redis_bus.consuming import middleware
 from django_redis_bus.core.exceptions import ConfigurationError
 from django_redis_bus.core.handlers import MiddlewareHooks
 from django_redis_bus.core.policy import ACK
 from django_redis_bus.middleware import DEFAULT, Middleware
 from tests.middleware.examples import delivery, event, handler
-
-
-def middleware(paths: list[str] | None) -> list[Any]:
-    return made_for(paths, stream="events:order", group="billing")
-
 
 HOOKS = {name for name, each in vars(Middleware).items() if inspect.isfunction(each)}
 
@@ -44,7 +39,9 @@ def test_the_default_list_can_be_made() -> None:
 
 
 def test_each_knows_what_it_serves() -> None:
-    assert {(each.stream, each.group) for each in middleware(None)} == {("events:order", "billing")}
+    assert {(each.stream, each.group) for each in middleware(None, stream="events:order", group="billing")} == {
+        ("events:order", "billing")
+    }
     assert (Middleware.stream, Middleware.group) == ("", "")
 
 

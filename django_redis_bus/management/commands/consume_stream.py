@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import sys
 import threading
@@ -19,7 +21,7 @@ from ...core.keys import stream_key
 from ...core.ports import Opened
 from ...runtime.stopping import Stopping
 from ...runtime.supervisor import Supervisor, supervised
-from ...runtime.worker import Worker
+from ...runtime.worker import EXIT_CUT_OFF, Worker
 
 
 class Command(BaseCommand):
@@ -81,6 +83,11 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _exit(self, code: int) -> None:
+        if code == EXIT_CUT_OFF and getattr(self, "_called_from_command_line", False):
+            # Python's own end would wait for threads of handlers that were cut off, such as those of asyncio.to_thread.
+            logging.shutdown()
+            self.stdout.flush()
+            os._exit(code)
         if code:
             sys.exit(code)
 
