@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
-from collections.abc import Callable
 from textwrap import indent
 from typing import Any
 
@@ -12,6 +10,7 @@ from ..core.events import Event
 from ..core.handlers import Handler
 from ..core.policy import Ack, Decision, Reject, RetryLater
 from ..core.ports import Delivery
+from ..core.telling import printable, said, traceback_text, users_frames
 from . import Middleware
 
 logger = logging.getLogger("django_redis_bus.outcome")
@@ -34,11 +33,11 @@ class Logging(Middleware):
             if handler is not None and logger.isEnabledFor(logging.INFO):
                 self._log(logging.INFO, "handled", handler, event, delivery, seconds)
         elif isinstance(decision, RetryLater):
-            what = f"will be retried in {decision.wait_s:.1f} s: {_said(repr, decision.error)}"
+            what = f"will be retried in {decision.wait_s:.1f} s: {_safe(said(decision.error, repr))}"
             self._log(logging.WARNING, what, handler, event, delivery, seconds)
         else:
             error = decision.error
-            what = f"is a dead letter ({decision.reason}): {_said(str, error) or _said(repr, error)}"
+            what = f"is a dead letter ({decision.reason}): {_safe(said(error) or said(error, repr))}"
             # A Reject is an answer, not an accident: where it was raised does not matter.
             shown = None if isinstance(error, Reject) else error
             self._log(logging.ERROR, what, handler, event, delivery, seconds, shown)
@@ -56,7 +55,7 @@ class Logging(Middleware):
         exc_info = error if error is not None and error.__traceback__ is not None else None
         if exc_info is not None and not _is_one_line(exc_info):
             # Python's formatter would write the error's own lines as they are; they could pass for lines of the log.
-            text = _printable("".join(traceback.format_exception(exc_info)), keep="\n")
+            text = printable(traceback_text(exc_info), keep="\n")
             what += "\n" + indent(text.rstrip("\n"), "    | ", lambda line: True)
             exc_info = None
         entry_id = delivery.entry_id.decode(errors="replace")
@@ -77,25 +76,12 @@ class Logging(Middleware):
             self.stream, entry_id, facts["bus_type"] or "untyped", self.group,
             facts["bus_handler"] or "not read", delivery.attempt, seconds * 1000, what,
             extra=facts,
-            exc_info=exc_info,
+            exc_info=(type(exc_info), exc_info, users_frames(exc_info)) if exc_info is not None else None,
         )  # fmt: skip
 
 
 def _safe(text: str) -> str:
-    return _printable(text[:ERROR_CHARS])
-
-
-def _printable(text: str, keep: str = "") -> str:
-    """What came over the wire may hold line breaks and terminal codes; a log line must not."""
-    return "".join(c if c.isprintable() or c in keep else "�" for c in text)
-
-
-def _said(how: Callable[[object], str], error: BaseException) -> str:
-    """Return str or repr of an error, whose own code may fail."""
-    try:
-        return _safe(how(error))
-    except Exception:
-        return type(error).__name__
+    return printable(text[:ERROR_CHARS])
 
 
 def _is_one_line(error: BaseException) -> bool:
@@ -107,11 +93,7 @@ def _is_one_line(error: BaseException) -> bool:
         if each is None or id(each) in seen:
             continue
         seen.add(id(each))
-        try:
-            said = "".join([str(each), *getattr(each, "__notes__", ())])
-        except Exception:
-            said = ""  # the traceback says that it has no text
-        if not said.isprintable():
+        if not "".join([said(each), *getattr(each, "__notes__", ())]).isprintable():
             return False
         todo += [each.__cause__, each.__context__]
         if isinstance(each, BaseExceptionGroup):

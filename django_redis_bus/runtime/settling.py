@@ -4,13 +4,13 @@ not done."""
 from __future__ import annotations
 
 import logging
-import traceback
 from dataclasses import dataclass
 from time import monotonic
 
 from ..core.exceptions import OutOfMemory, UnreadableEntry
 from ..core.policy import ACK, Ack, DeadLetter, Decision, RetryLater
 from ..core.ports import Delivery, Failure, Grave, GroupLink
+from ..core.telling import printable, said, traceback_text
 from .dispatch import Done
 from .options import LoopOptions
 
@@ -206,16 +206,11 @@ class Settling:
 
 
 def describe(error: BaseException) -> str:
-    """Return an error as one printable line: its wire-borne parts may hold control characters."""
-    try:
-        said = str(error)
-    except Exception:
-        said = "(its text cannot be had)"
-    text = said if isinstance(error, UnreadableEntry) else f"{type(error).__name__}: {said}"
-    return "".join(c if c.isprintable() else " " for c in text[:ERROR_CHARS])
+    """Return an error as one printable line."""
+    text = said(error) if isinstance(error, UnreadableEntry) else f"{type(error).__name__}: {said(error)}"
+    return printable(text[:ERROR_CHARS])
 
 
 def trace(error: BaseException) -> str:
     """Return the end of the error's traceback, where the cause stands."""
-    text = "".join(traceback.format_exception(error)) if error.__traceback__ else ""
-    return text[-TRACEBACK_CHARS:].encode(errors="backslashreplace").decode()
+    return traceback_text(error)[-TRACEBACK_CHARS:].encode(errors="backslashreplace").decode()

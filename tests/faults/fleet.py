@@ -118,7 +118,7 @@ class Fleet:
         self._log = directory / "log"
         self._log.touch()
         self._env = process_env
-        self._consumers: list[Consumer] = []
+        self.consumers: list[Consumer] = []
 
     def start(
         self, *arguments: str, lease: str = "1", environment: dict[str, str] | None = None, **options: Any
@@ -126,9 +126,9 @@ class Fleet:
         """Start a consumer; `options` are settings of the bus."""
         env = self._env(BUS_TEST_URL=self.server.url, BUS_TEST_LOG=str(self._log), BUS_TEST_OPTIONS=json.dumps(options))
         env |= environment or {}
-        output = self._directory / f"out-{len(self._consumers)}"
+        output = self._directory / f"out-{len(self.consumers)}"
         consumer = Consumer([self.topic, "--lease", lease, *arguments], env, output)
-        self._consumers.append(consumer)
+        self.consumers.append(consumer)
         return consumer
 
     def publish(self, count: int = 1, do: str = "note", **fields: Any) -> list[str]:
@@ -143,7 +143,8 @@ class Fleet:
 
     def lines(self) -> list[str]:
         """Return what handlers have noted."""
-        return self._log.read_text().splitlines()
+        whole, _, _ = self._log.read_text().rpartition("\n")  # the last line may still be under way
+        return whole.splitlines()
 
     def log(self, what: str, group: str = "work") -> Counter[str]:
         """Return how often each entry was begun, or done."""
@@ -182,13 +183,9 @@ class Fleet:
         while not self.settled(group) and time.monotonic() < deadline:
             time.sleep(0.05)
         missing = set(self.published) - self.done(group) - set(self.dead(group))
-        outputs = "\n".join(consumer.output for consumer in self._consumers)
+        outputs = "\n".join(consumer.output for consumer in self.consumers)
         assert not missing, f"{len(missing)} of {len(self.published)} are lost: {sorted(missing)[:5]}\n{outputs}"
         assert self.pending(group) == {}, outputs
-
-    def outputs(self) -> list[str]:
-        """Return what each consumer has printed."""
-        return [consumer.output for consumer in self._consumers]
 
     @staticmethod
     def cpu_s(consumer: Consumer) -> float:
@@ -196,14 +193,11 @@ class Fleet:
         fields = Path(f"/proc/{consumer.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def alive(self) -> list[Consumer]:
-        return [consumer for consumer in self._consumers if consumer.process.poll() is None]
-
     def close(self) -> None:
         """End every process."""
-        for consumer in self._consumers:
+        for consumer in self.consumers:
             if consumer.process.poll() is None:
                 os.kill(consumer.pid, signal.SIGCONT)
                 consumer.process.terminate()
-        for consumer in self._consumers:
+        for consumer in self.consumers:
             consumer.close()

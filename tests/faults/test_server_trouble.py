@@ -18,10 +18,10 @@ Servers = Callable[..., Server]
 
 
 def at_work(fleet: Fleet, *arguments: str) -> None:
-    """Two consumers in the middle of 200 events."""
-    fleet.publish(200, "sleep", s=0.005)
-    fleet.start(*arguments).ready()
-    fleet.start(*arguments).ready()
+    """Two consumers in the middle of 300 events."""
+    for consumer in [fleet.start(*arguments), fleet.start(*arguments)]:
+        consumer.ready()
+    fleet.publish(300, "sleep", s=0.005)
     wait_for(lambda: len(fleet.done()) > 10)
 
 
@@ -30,9 +30,10 @@ def healed(fleet: Fleet) -> None:
     fleet.publish(50)
     fleet.reconcile()
     assert fleet.dead() == {}
-    consumers = fleet.alive()
-    assert len(consumers) == 2
-    assert [consumer.stop() for consumer in consumers] == [0, 0]
+    assert [consumer.process.poll() for consumer in fleet.consumers] == [None, None]
+    for consumer in fleet.consumers:
+        consumer.ask()
+    assert [consumer.end() for consumer in fleet.consumers] == [0, 0]
 
 
 @pytest.mark.parametrize("arguments", [[], ["--threads", "4"]])
@@ -46,7 +47,7 @@ def test_the_server_is_restarted(own_server: Servers, fleet_of: Fleets, argument
     server.restart()
 
     healed(fleet)
-    for output in fleet.outputs():
+    for output in [consumer.output for consumer in fleet.consumers]:
         assert output.count("Redis is unavailable") == output.count("Redis is back")
 
 
@@ -73,7 +74,7 @@ def test_the_server_is_frozen_for_longer_than_any_timeout(own_server: Servers, f
 
     healed(fleet)
     # One line when it began and one when it was over, in each
-    for output in fleet.outputs():
+    for output in [consumer.output for consumer in fleet.consumers]:
         assert output.count("Redis is unavailable") == 1
         assert output.count("Redis is back") == 1
 
@@ -99,8 +100,8 @@ def test_every_connection_is_killed_again_and_again(own_server: Servers, fleet_o
 def test_everything_is_flushed(own_server: Servers, fleet_of: Fleets, start: str) -> None:
     server = own_server(aof=False)
     fleet = fleet_of(server)
-    fleet.start("--from", start).ready()
-    fleet.start("--from", start).ready()
+    for consumer in [fleet.start("--from", start), fleet.start("--from", start)]:
+        consumer.ready()
     fleet.publish(100, "sleep", s=0.005)
     wait_for(lambda: len(fleet.done()) > 10)
 
@@ -137,8 +138,8 @@ def test_the_stream_is_deleted(own_server: Servers, fleet_of: Fleets) -> None:
 
 def test_the_stream_is_deleted_while_they_wait(own_server: Servers, fleet_of: Fleets) -> None:
     fleet = fleet_of(own_server(aof=False))
-    fleet.start().ready()
-    fleet.start().ready()
+    for consumer in [fleet.start(), fleet.start()]:
+        consumer.ready()
 
     for _ in range(5):
         fleet.client.delete(fleet.key)
