@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, Unpack
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, TypeVar, Unpack, overload
 
 from asgiref.sync import iscoroutinefunction
 
 from . import registry
 from .bus import Bus, buses
 from .core.config import Retention
-from .core.events import Message, Published
+from .core.events import Event, Message, Published
 from .core.exceptions import ConfigurationError
 from .core.handlers import Handler
 from .core.payloads import Upcaster
@@ -20,10 +20,11 @@ from .core.policy import Retry
 from .core.topics import Address, ChannelTopic, StreamTopic
 from .messages import Attributes
 
-F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+R = TypeVar("R")
 
 
-class Stream(StreamTopic):
+class Stream(StreamTopic, Generic[T]):
     """A durable topic: a Redis stream, consumed by groups.
 
     Args:
@@ -36,6 +37,28 @@ class Stream(StreamTopic):
 
     Raises ConfigurationError for a name or payload type that cannot work.
     """
+
+    @overload
+    def __init__(
+        self: Stream[T],
+        name: str,
+        *,
+        payload: type[T],
+        retention: Retention | None = None,
+        version: int = 1,
+        bus: str = "default",
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Stream[Any],
+        name: str,
+        *,
+        payload: Mapping[str, Any] | None = None,
+        retention: Retention | None = None,
+        version: int = 1,
+        bus: str = "default",
+    ) -> None: ...
 
     def __init__(
         self,
@@ -88,6 +111,16 @@ class Stream(StreamTopic):
         """The async twin of `publish`."""
         return await self.bus.apublish(self, data, **attributes)
 
+    @overload
+    def handler(
+        self, *, group: str | None = None, types: Iterable[str] | None = None, retry: Retry | None = None
+    ) -> Callable[[Callable[[Event[T]], R]], Callable[[Event[T]], R]]: ...
+
+    @overload
+    def handler(
+        self, *, batch: int, group: str | None = None, types: Iterable[str] | None = None, retry: Retry | None = None
+    ) -> Callable[[Callable[[list[Event[T]]], R]], Callable[[list[Event[T]]], R]]: ...
+
     def handler(
         self,
         *,
@@ -95,7 +128,7 @@ class Stream(StreamTopic):
         types: Iterable[str] | None = None,
         retry: Retry | None = None,
         batch: int | None = None,
-    ) -> Callable[[F], F]:
+    ) -> Callable[[Callable[[Any], R]], Callable[[Any], R]]:
         """Bind a function to this stream in a consumer group.
 
         The function takes one Event; returning is success, raising is failure. It may be `def` or `async def`.
@@ -115,7 +148,7 @@ class Stream(StreamTopic):
         if batch is not None and batch < 1:
             raise ConfigurationError(f"Stream {self.name!r}: batch must be at least 1.")
 
-        def bind(fn: F) -> F:
+        def bind(fn: Callable[[Any], R]) -> Callable[[Any], R]:
             if not hasattr(fn, "__qualname__"):
                 raise ConfigurationError(f"{fn!r} has no name of its own to be a handler's. Bind a function.")
             name = f"{fn.__module__}.{fn.__qualname__}"

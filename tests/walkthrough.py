@@ -64,9 +64,19 @@ class Walkthrough:
                 elif language == "text":
                     self._expect(text)
         finally:
-            if self.consumer is not None:
-                self.consumer.kill()
-                self.consumer.wait()
+            self._end()
+
+    def _end(self) -> None:
+        """Stop the consumer as a reader would: its end is also the end of the embedded server."""
+        if self.consumer is None:
+            return
+        if self.consumer.poll() is None:
+            self.consumer.send_signal(signal.SIGINT)
+        try:
+            self.consumer.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.consumer.kill()
+            self.consumer.wait()
 
     def _command(self, line: str) -> None:
         if line.startswith(SKIPPED):

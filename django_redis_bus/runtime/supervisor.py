@@ -14,6 +14,7 @@ LONGEST_WAIT_S = 30.0
 HEALTHY_S = 30.0
 """A process that ran for so long starts the backoff anew."""
 TICK_S = 0.1
+EXIT_CUT_OFF = 3
 PARENT_VARIABLE = "DJANGO_REDIS_BUS_SUPERVISOR"
 
 
@@ -24,6 +25,8 @@ class _Child:
         self.start_at = 0.0
         self.failures = 0
         self.finished = False
+        self.told = False
+        """Asked to stop."""
 
 
 class Supervisor:
@@ -59,8 +62,12 @@ class Supervisor:
         if self._stop_at is None:
             self._stop_at = monotonic() + self._drain_s + 2.0
         for child in self._children:
-            if child.process is not None and child.process.poll() is None:
-                child.process.send_signal(signal.SIGTERM)
+            self._tell(child)
+
+    def _tell(self, child: _Child) -> None:
+        if child.process is not None and child.process.poll() is None:
+            child.told = True
+            child.process.send_signal(signal.SIGTERM)
 
     def run(self) -> int:
         """Run until asked to stop, or until all have finished. Returns the worst exit code."""
@@ -87,7 +94,7 @@ class Supervisor:
         child.process = None
         if self._stop_at is not None or (code == 0 and not self._restart):
             child.finished = True
-            self._worst = max(self._worst, abs(code))
+            self._worst = max(self._worst, _exit_code(code))
             return
         self._plan_restart(child, number, code)
 
@@ -111,6 +118,15 @@ class Supervisor:
         # A session of its own: Ctrl-C reaches the supervisor alone, which asks each process once.
         child.process = subprocess.Popen(self._command, env=environment, start_new_session=True)
         child.started = monotonic()
+        if self._stop_at is not None and not child.told:
+            self._tell(child)  # `stop` came while it was being started
+
+
+def _exit_code(code: int) -> int:
+    """Return what the end of a process says about the whole, as an exit code."""
+    if code == -signal.SIGTERM:
+        return 0  # told to stop before it had begun to listen to that, so before it had anything in hand
+    return EXIT_CUT_OFF if code == -signal.SIGKILL else abs(code)
 
 
 def supervised() -> bool:

@@ -9,7 +9,7 @@ from threading import Thread
 from .keeping import Keeper
 from .loop import GroupLoop
 from .stopping import Stopping
-from .supervisor import orphaned
+from .supervisor import EXIT_CUT_OFF, orphaned
 
 logger = logging.getLogger("django_redis_bus.consumer")
 
@@ -20,7 +20,6 @@ ABANDON_S = 1.0
 
 EXIT_OK = 0
 EXIT_FAILED = 1
-EXIT_CUT_OFF = 3
 
 
 class Worker:

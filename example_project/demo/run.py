@@ -54,7 +54,7 @@ class Demo:
         call_command("migrate", interactive=False, verbosity=0)
         if not User.objects.filter(username="admin").exists():
             User.objects.create_superuser("admin", "admin@example.com", "admin")
-        facts = Facts(bus.clients.url())  # embedded:// starts its server here
+        facts = Facts(bus.url)  # embedded:// starts its server here
         try:
             consumer = self._start("consumer", "consume_stream")
             self._start("web server", "runserver", "--noreload", f"127.0.0.1:{self.port}")

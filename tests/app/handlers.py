@@ -14,6 +14,7 @@ import asyncio
 import os
 import signal
 import time
+from importlib import import_module
 from typing import Any
 
 from django_redis_bus import Event, Retry, Stream
@@ -42,6 +43,9 @@ def act(event: Event[Any], group: str) -> float:
             os.kill(os.getpid(), signal.SIGKILL)
     return 0.0
 
+
+if os.environ.get("BUS_TEST_IMPORT"):
+    import_module(os.environ["BUS_TEST_IMPORT"])
 
 if LOG:
     WORK = Stream("events:work")

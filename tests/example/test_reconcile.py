@@ -107,7 +107,7 @@ def test_facts_of_a_real_server_miss_what_was_removed(shop: Shop) -> None:
     ask = (
         "from example_project.demo.facts import Facts; from example_project.demo.reconcile import *\n"
         "from django_redis_bus import bus\n"
-        "facts = Facts(bus.clients.url(), since='0-0'); StockMove.objects.filter(order_number=2).delete()\n"
+        "facts = Facts(bus.url, since='0-0'); StockMove.objects.filter(order_number=2).delete()\n"
         "saved = [Change(order=n, what='created') for n in (1, 2)]\n"
         "print(*reconcile(saved, facts.entries(), facts.groups()).differences, sep='\\n'); facts.close()"
     )

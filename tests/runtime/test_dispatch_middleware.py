@@ -115,22 +115,24 @@ def test_what_never_reached_a_handler_has_an_outcome_and_no_failure(log: Log) ->
 
 def test_hooks_that_do_nothing_are_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
     # Given middleware that overrides one hook, and a base class that would tell of any other call
+    seen: list[str] = []
+
     def called(*args: object) -> None:
-        raise AssertionError("a no-op hook was called")
+        seen.append("a hook of the base class")
 
     called.is_no_op = True  # type: ignore[attr-defined]
     for hook in ("begin", "around", "failed", "outcome"):
         monkeypatch.setattr(Middleware, hook, called)
 
-    seen: list[str] = []
-
     class One(Middleware):
         def begin(self) -> None:
             seen.append("begin")
 
+    # When a batch begins and its event fails
     one = dispatcher(handler(lambda event: 1 / 0, name="h"), middleware=[One(), Middleware()])
     one.begin()
     assert in_words(one.run(delivery())) == "RetryLater 2"
+    # Then only what was overridden was called
     assert seen == ["begin"]
 
 

@@ -20,8 +20,8 @@ from ...core.exceptions import BusError
 from ...core.keys import stream_key
 from ...core.ports import Opened
 from ...runtime.stopping import Stopping
-from ...runtime.supervisor import Supervisor, supervised
-from ...runtime.worker import EXIT_CUT_OFF, Worker
+from ...runtime.supervisor import EXIT_CUT_OFF, Supervisor, supervised
+from ...runtime.worker import Worker
 
 
 class Command(BaseCommand):
