@@ -26,9 +26,8 @@ def main() -> None:
     rig = Rig()
     try:
         print(installed(rig.version))
-        print(
-            f"\n| {options.rounds} rounds | ratio: median (min–max) | target | floor | bus | CPU µs/event: floor | bus |"
-        )
+        print(f"{options.rounds} rounds\n")
+        print("| case | ratio: median (min–max) | target | floor | bus | CPU µs/event: floor | bus |")
         print("|---|---|---|---|---|---|---|")
         for case in cases:
             print(row(case, *interleaved(rig, case, options.rounds)), flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import django
 from django.conf import settings
@@ -13,8 +13,11 @@ from django.conf import settings
 from .floor import Work, pace
 from .job import STREAM, Job, order
 
+if TYPE_CHECKING:
+    from django_redis_bus import Stream
 
-def setup(job: Job) -> Any:
+
+def setup(job: Job) -> Stream:
     """Set up Django and return the stream."""
     settings.configure(
         INSTALLED_APPS=["django_redis_bus"],

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from .job import Job
 from .rig import Measure, Rig
 
 Ratio = Callable[[Measure, Measure], float]
+
+WAIT_S = 0.002
+"""A handler that waits: a query, a call."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +50,7 @@ def _case(
 ) -> Case:  # fmt: skip
     job = Job(side="bus", work=work, url="", events=events, batch=batch, threads=threads, wait_s=wait_s)
     floor = replace(job, side="floor", work=floor_work or work)
-    return Case(
-        command=command, name=name, target=target, find=find, events=events, floor=(floor,), bus=(job,)
-    )  # fmt: skip
+    return Case(command=command, name=name, target=target, find=find, events=events, floor=(floor,), bus=(job,))
 
 
 def _two_processes(one: Case) -> Case:
@@ -72,22 +74,21 @@ def _latency(events: int) -> Case:
 def all_cases() -> list[Case]:
     """Return every case."""
     sync = _case("consume", "sync handler", "≥ 1.5", 100_000, Rig.backlog, "consume")
-    wait_s = 0.002
+    threads = partial(_case, "consume", find=Rig.backlog, work="consume_threads", wait_s=WAIT_S)
+    publish = partial(_case, "publish", find=Rig.empty, work="publish")
+    recovery = _case("recovery", "10,000 pending, time", "≤ 1.5", 10_000, Rig.left, "recover")
     return [
         sync,
         _case("consume", "batch handler", "≥ 1.7", 100_000, Rig.backlog, "consume_batch"),
         _two_processes(sync),
-        _case("consume", "8 threads, 2 ms", "≥ 0.9", 6_000, Rig.backlog, "consume_threads", threads=8, wait_s=wait_s),
-        _case("consume", "32 threads, 2 ms", "≥ 0.8", 16_000, Rig.backlog, "consume_threads", threads=32, wait_s=wait_s),
-        _case("consume", "async handlers, 2 ms", "≥ 0.7", 20_000, Rig.backlog, "consume_async", wait_s=wait_s),
-        _case("publish", "one by one", "≥ 0.95", 10_000, Rig.empty, "publish", batch=1),
-        _case("publish", "batch of 100", "≥ 1.2", 30_000, Rig.empty, "publish"),
-        _case("publish", "batch of 1,000", "≥ 1.2", 30_000, Rig.empty, "publish", batch=1000),
-        _case("publish", "one by one, floor without envelope", "", 10_000, Rig.empty, "publish", floor_work="publish_bare", batch=1),
-        _case("publish", "batch of 100, floor without envelope", "", 30_000, Rig.empty, "publish", floor_work="publish_bare"),
+        threads("8 threads, 2 ms", "≥ 0.9", 6_000, threads=8),
+        threads("32 threads, 2 ms", "≥ 0.8", 16_000, threads=32),
+        _case("consume", "async handlers, 2 ms", "≥ 0.7", 20_000, Rig.backlog, "consume_async", wait_s=WAIT_S),
+        publish("one by one", "≥ 0.95", 10_000, batch=1),
+        publish("batch of 100", "≥ 1.2", 30_000),
+        publish("batch of 1,000", "≥ 1.2", 30_000, batch=1000),
+        publish("one by one, floor without envelope", "", 10_000, floor_work="publish_bare", batch=1),
+        publish("batch of 100, floor without envelope", "", 30_000, floor_work="publish_bare"),
         _latency(2_000),
-        replace(
-            _case("recovery", "10,000 pending, time", "≤ 1.5", 10_000, Rig.left, "recover"),
-            ratio=lambda floor, bus: bus.seconds / floor.seconds,
-        ),
-    ]  # fmt: skip
+        replace(recovery, ratio=lambda floor, bus: bus.seconds / floor.seconds),
+    ]

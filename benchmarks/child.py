@@ -1,4 +1,4 @@
-"""One measured process: gets ready, waits for its signal, works, answers. `python -m benchmarks.child <job as JSON>`."""
+"""One measured process: gets ready, waits for its signal, works, answers. Its argument is the Job as JSON."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Consumer:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.client = redis.Redis.from_url(job.url)
+        self.client: Any = redis.Redis.from_url(job.url)
 
     def read(self, block_ms: int | None = None) -> list[tuple[bytes, Fields]]:
         reply: Any = self.client.xreadgroup(
@@ -45,7 +45,8 @@ def entries(reply: Any) -> list[tuple[bytes, Fields]]:
     """Return the entries of one stream, whichever protocol redis-py speaks by default."""
     if not reply:
         return []
-    return next(iter(reply.values()))[0] if isinstance(reply, dict) else reply[0][1]
+    found: list[tuple[bytes, Fields]] = next(iter(reply.values()))[0] if isinstance(reply, dict) else reply[0][1]
+    return found
 
 
 def consume(job: Job) -> Work:
@@ -54,7 +55,7 @@ def consume(job: Job) -> Work:
     def run() -> int:
         count = 0
 
-        def handle(order: Any) -> None:
+        def handle(data: Any) -> None:
             nonlocal count
             count += 1
 
@@ -73,9 +74,9 @@ def consume_batch(job: Job) -> Work:
     def run() -> int:
         count = 0
 
-        def handle(orders: list[Any]) -> None:
+        def handle(batch: list[Any]) -> None:
             nonlocal count
-            count += len(orders)
+            count += len(batch)
 
         while batch := consumer.read():
             handle([json.loads(fields[b"data"]) for _, fields in batch])
@@ -177,7 +178,7 @@ def bare(data: object) -> dict[str, str]:
 
 
 def publish(job: Job, fields: Callable[[object], dict[str, str]] = envelope) -> Work:
-    client = redis.Redis.from_url(job.url)
+    client: Any = redis.Redis.from_url(job.url)
     orders = [order(n) for n in range(job.events)]
 
     def one_by_one() -> int:
@@ -201,7 +202,7 @@ def publish_bare(job: Job) -> Work:
 
 
 def send(job: Job) -> Work:
-    client = redis.Redis.from_url(job.url)
+    client: Any = redis.Redis.from_url(job.url)
     return pace(job, lambda data: client.xadd(STREAM, envelope(data)))
 
 

@@ -78,8 +78,7 @@ class Rig:
     def backlog(self, events: int) -> str:
         """Make a group that has `events` entries before it. Returns its name."""
         self._fill(events)
-        group = self._group(self._ids[-events - 1])
-        return group
+        return self._group(self._ids[-events - 1])
 
     def left(self, events: int) -> str:
         """Make a group whose consumer died with `events` entries, longer ago than the lease."""

@@ -93,7 +93,7 @@ def test_after_the_last_attempt_it_is_a_dead_letter_that_says_everything(contrac
     assert letter[b"dead_group"] == b"g"
     assert letter[b"dead_reason"] == b"exhausted"
     assert letter[b"dead_attempts"] == b"3"
-    assert letter[b"dead_error"] == b"LookupError: no such thing"
+    assert letter[b"dead_error"] == "LookupError: no such�thing".encode()
     assert b'raise LookupError("no such' in letter[b"dead_traceback"]
     assert letter[b"dead_consumer"].decode() in running.names
     assert before <= int(letter[b"dead_first"]) <= int(letter[b"dead_last"]) <= time.time() * 1000

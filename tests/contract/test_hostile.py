@@ -125,7 +125,9 @@ def test_a_handler_that_exits_its_thread_does_not_take_the_consumer_with_it(cont
 
 
 @pytest.mark.parametrize("kind", ["threads", "async"])
-def test_a_deadline_that_passes_cuts_off_and_gives_back(contract: Contract, kind: str) -> None:
+def test_a_deadline_that_passes_cuts_off_and_gives_back(
+    contract: Contract, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
     # Given one handler that never ends and one that has ended
     runs: list[int] = []
 
@@ -150,6 +152,8 @@ def test_a_deadline_that_passes_cuts_off_and_gives_back(contract: Contract, kind
     assert set(contract.pending()) == {ids[0]}
     [left] = contract.client.xpending_range(contract.key, "g", "-", "+", 10)
     assert left["time_since_delivered"] >= 86_400_000
+    assert "cut off" in caplog.text
+    assert "will be retried" not in caplog.text
 
 
 def test_a_handler_that_blocks_the_event_loop_is_cut_off_too(contract: Contract) -> None:

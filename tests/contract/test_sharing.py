@@ -229,3 +229,22 @@ def test_only_one_suspect_runs_in_a_process_at_a_time(contract: Contract) -> Non
     wait_for(lambda: contract.settled("one") and contract.settled("two"))
     assert most == 1
     assert sorted(seen) == ["one0", "one1", "one2", "two0", "two1", "two2"]
+
+
+def test_what_is_done_is_acked_before_a_suspect_runs(contract: Contract) -> None:
+    # Given three entries with which their owner died twice: the next may end this process as well
+    stream = contract.stream()
+    pending: list[int] = []
+
+    @stream.handler(group="g")
+    def handle(event: Any) -> None:
+        pending.append(len(contract.pending()))
+
+    ids = contract.publish(stream, *range(3))
+    contract.taken_by_a_dead_consumer(3)
+    contract.client.hset(contract.keys().failures, mapping=dict.fromkeys(ids, '{"expired": 2}'))
+
+    contract.start()
+
+    wait_for(contract.settled)
+    assert pending == [3, 2, 1]

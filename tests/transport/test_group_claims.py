@@ -58,14 +58,17 @@ def test_the_first_failure_is_remembered_with_the_last(group: Group) -> None:
     [entry_id] = group.given(link)
     link.retry([Failure(entry_id, 0, "one")])
     first = group.failure(entry_id)
+    assert first is not None
+    first["first"] -= 5000
+    group.client.hset(group.keys.failures, entry_id, msgspec.json.encode(first))
     link.claim_due(1, True)
 
     link.retry([Failure(entry_id, 0, "two")])
 
     second = group.failure(entry_id)
-    assert first is not None
     assert second is not None
     assert second["first"] == first["first"]
+    assert second["last"] > first["first"]
     assert second["error"] == "two"
 
 
