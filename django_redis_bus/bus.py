@@ -44,6 +44,10 @@ class Bus:
     def __repr__(self) -> str:
         return f"Bus({self.alias!r}, {self.clients.where})"
 
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop: before the end of an `asyncio.run` of your own."""
+        await self.clients.aclose()
+
     @property
     def url(self) -> str:
         """The URL for any other Redis client; starts the embedded server if LOCATION asks for one."""
@@ -98,6 +102,9 @@ class Bus:
             return item
         try:
             topic, data = item
+        except (TypeError, ValueError):
+            raise TypeError(f"publish_many takes (topic, data) pairs and Messages, not {item!r:.100}.") from None
+        try:
             return self.message(topic, data)
         except BusError as error:
             return error

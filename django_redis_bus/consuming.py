@@ -242,9 +242,13 @@ def middleware(paths: Sequence[str] | None, *, stream: str, group: str) -> list[
     made: list[MiddlewareHooks] = []
     for path in DEFAULT if paths is None else paths:
         try:
-            one = import_string(path)()
+            kind = import_string(path)
         except ImportError as error:
             raise ConfigurationError(f"MIDDLEWARE: {path!r} cannot be imported: {error}") from error
+        try:
+            one = kind()
+        except Exception as error:
+            raise ConfigurationError(f"MIDDLEWARE: {path}() failed: {error!r}") from error
         one.stream, one.group = stream, group
         made.append(one)
     return made

@@ -51,7 +51,7 @@ class MessageFactory:
         extensions: Mapping[str, str] | None = None,
     ) -> Message:
         """Return the message for a concrete stream. See Stream.publish for the arguments and errors."""
-        stream, name = address
+        stream, name = address.stream, address.name
         config = self._config
         if stream.bus_alias != config.alias:
             raise ConfigurationError(f"{stream!r} belongs to bus {stream.bus_alias!r}, not to {config.alias!r}.")
@@ -85,7 +85,7 @@ class MessageFactory:
         return Message(topic=name, event_id=event_id, type=event_type, fields=fields)
 
     def _type_of(self, address: Address, data: Any) -> str:
-        stream, name = address
+        stream, name = address.stream, address.name
         found = stream.payloads.type_of(data)
         if found is not None:
             return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar, Unpack, overload
@@ -22,6 +23,8 @@ from .messages import Attributes
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_GROUP = re.compile(r"[\w\-.:@+/<>]{1,200}")
 
 
 class Stream(StreamTopic, Generic[T]):
@@ -79,7 +82,7 @@ class Stream(StreamTopic, Generic[T]):
 
     def __call__(self, **parameters: object) -> BoundStream:
         """Return the concrete stream for these parameters. Raises PayloadError if they do not fit."""
-        return BoundStream(*self.address(parameters))
+        return BoundStream(self, self.pattern.format(parameters))
 
     def message(self, data: Any, **attributes: Unpack[Attributes]) -> Message:
         """Encode and validate an event now, to be sent later by `bus.send`. Arguments as for `publish`."""
@@ -157,6 +160,10 @@ class Stream(StreamTopic, Generic[T]):
                 raise ConfigurationError(f"{name} has a yield: calling it would run nothing.")
             if is_async and batch is not None:
                 raise ConfigurationError(f"{name}: batch handlers are `def` functions.")
+            if group is not None and not _GROUP.fullmatch(group):
+                raise ConfigurationError(
+                    f"{name}: {group!r} is no group name: use 1 to 200 letters, digits and _ - . : @ + / < >."
+                )
             registry.add_handler(
                 self.bus_alias,
                 Handler(

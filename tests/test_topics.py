@@ -236,3 +236,11 @@ async def _publish(name: str) -> None:
     from django_redis_bus import bus
 
     await bus.apublish(name, {})
+
+
+@pytest.mark.parametrize("group", ["two words", "a\nb", "a\x00b", "g" * 201])
+def test_a_group_name_that_no_tool_could_show_is_refused(group: str) -> None:
+    stream = Stream("topics:groups")
+    with pytest.raises(ConfigurationError, match="no group name"):
+        stream.handler(group=group)(lambda event: None)
+    registry.remove_stream(stream)

@@ -144,7 +144,9 @@ def decide(error: BaseException | None, *, attempt: int, policy: Retry, luck: fl
             return DeadLetter(reason=Reason.EXHAUSTED, error=error)
         wait_s = error.after if error.after is not None else policy.wait_s(attempt, luck)
         return RetryLater(wait_s=wait_s, error=error)
-    if isinstance(error, policy.dead_letter_on) or not isinstance(error, policy.retry_on):
+    # SystemExit and the like say nothing about the event: they are retried as other failures are.
+    retryable = isinstance(error, policy.retry_on) or not isinstance(error, Exception)
+    if isinstance(error, policy.dead_letter_on) or not retryable:
         return DeadLetter(reason=Reason.NOT_RETRYABLE, error=error)
     if attempt >= policy.max_attempts:
         return DeadLetter(reason=Reason.EXHAUSTED, error=error)

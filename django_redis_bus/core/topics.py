@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from .config import Retention
 from .patterns import Pattern
@@ -50,7 +51,8 @@ class StreamTopic:
         return Address(self, self.pattern.format(parameters or {}))
 
 
-class Address(NamedTuple):
+@dataclass(frozen=True)
+class Address:
     """A concrete stream: its declaration and its name without placeholders."""
 
     stream: StreamTopic

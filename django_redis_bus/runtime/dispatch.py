@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from inspect import isawaitable, iscoroutine
+from threading import current_thread, main_thread
 from time import perf_counter
 from typing import Any
 
@@ -86,14 +88,18 @@ class Dispatcher:
                 decision = dead
             else:
                 if self._one_around is None:
-                    self._call(handler, event)
+                    returned = self._call(handler, event)
                 elif (context := self._one_around(event, handler)) is None:
-                    handler.fn(event)
+                    returned = handler.fn(event)
                 else:
                     with context:
-                        handler.fn(event)
+                        returned = handler.fn(event)
+                if returned is not None:
+                    _refuse_awaitable(returned, handler)
                 decision = ACK
         except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
+                raise  # somebody pressed Ctrl-C in a script or test that consumes in its own thread
             decision = self._decide(error, delivery, handler)
             self._after_failure(error)
         for hook in self._outcome:
@@ -215,6 +221,17 @@ class Dispatcher:
                     hook()
                 except Exception as trouble:
                     _complain(hook, trouble)
+
+
+def _refuse_awaitable(returned: object, handler: Handler) -> None:
+    """A `def` around an `async def` returns a coroutine that nobody runs: success would be a lie."""
+    if isawaitable(returned):
+        if iscoroutine(returned):
+            returned.close()
+        raise TypeError(
+            f"handler {handler.name} is a `def` that returned an awaitable, so it did nothing. If a decorator wraps an "
+            "`async def`, make its wrapper `async def` too."
+        )
 
 
 def _complain(hook: Callable[..., Any], error: Exception) -> None:

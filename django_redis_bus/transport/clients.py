@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import redis.asyncio as aio
@@ -29,9 +28,9 @@ RESERVED_OPTIONS = {
 
 def address(location: str) -> str:
     """Return a LOCATION without user and password, fit for messages."""
-    parts = urlsplit(location)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
+    # Not by urlsplit: it ends the host at the first / ? or #, and a password in which they are not escaped would show.
+    scheme, _, rest = location.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
 
 
 class Clients:

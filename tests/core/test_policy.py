@@ -108,8 +108,10 @@ def test_numbers_that_make_no_wait_are_refused(wrong: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit()])
-def test_what_is_no_exception_but_raised_all_the_same_ends_as_a_dead_letter(error: BaseException) -> None:
-    assert settle(error).reason == Reason.NOT_RETRYABLE
+def test_what_is_no_exception_but_raised_all_the_same_is_retried(error: BaseException) -> None:
+    assert isinstance(settle(error), RetryLater)
+    assert settle(error, attempt=10).reason == Reason.EXHAUSTED
+    assert settle(error, policy=Retry(dead_letter_on=(type(error),))).reason == Reason.NOT_RETRYABLE
 
 
 ERRORS: list[type[BaseException]] = [

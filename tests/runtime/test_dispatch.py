@@ -73,8 +73,8 @@ def test_what_a_handler_returns_does_not_matter(run: Run) -> None:
         (MemoryError(), "RetryLater 2"),
         (StopIteration(), "RetryLater 2"),
         (ExceptionGroup("several", [ValueError()]), "RetryLater 2"),
-        (SystemExit(1), "not_retryable"),
-        (GeneratorExit(), "not_retryable"),
+        (SystemExit(1), "RetryLater 2"),
+        (GeneratorExit(), "RetryLater 2"),
     ],
 )
 def test_raising_is_decided_by_the_policy(run: Run, error: BaseException, decision: str) -> None:
@@ -219,3 +219,21 @@ async def test_cancelling_is_passed_on_only_when_the_consumer_ends() -> None:
     one.closing = True
     with pytest.raises(asyncio.CancelledError):
         await one.arun(delivery())
+
+
+def test_a_def_that_returns_a_coroutine_has_done_nothing_and_fails() -> None:
+    # Given a decorator that hides that its function is async
+    async def charge(event: Event[Any]) -> None: ...
+
+    def wrapped(event: Event[Any]) -> Any:
+        return charge(event)
+
+    # Then returning is no success
+    decision = sync(wrapped, delivery())
+    assert isinstance(decision, RetryLater)
+    assert "returned an awaitable" in str(decision.error)
+
+
+def test_ctrl_c_in_the_main_thread_is_for_the_person_who_pressed_it() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        sync(raising(KeyboardInterrupt()), delivery())
