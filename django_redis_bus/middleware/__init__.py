@@ -58,6 +58,10 @@ class Middleware:
     async def afailed(self) -> None:
         """Called after an `async def` handler raised."""
 
+    def wants_acks(self) -> bool:
+        """Return whether `outcome` should hear of successes too; asked before each batch of `def` handlers."""
+        return True
+
     @_no_op
     def outcome(
         self,

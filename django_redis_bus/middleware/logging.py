@@ -21,6 +21,9 @@ ERROR_CHARS = 300
 class Logging(Middleware):
     """Handled at INFO, retries at WARNING, dead letters at ERROR with the traceback. Payloads are never logged."""
 
+    def wants_acks(self) -> bool:
+        return logger.isEnabledFor(logging.INFO)
+
     def outcome(
         self,
         handler: Handler | None,

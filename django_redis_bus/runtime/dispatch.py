@@ -55,11 +55,14 @@ class Dispatcher:
         self._failed = _overridden(middleware, "failed")
         self._afailed = _overridden(middleware, "afailed")
         self._outcome = _overridden(middleware, "outcome")
+        # The hooks that want to hear of successes too, asked before each batch: a logger may be silent on them.
+        self._on_ack = self._outcome
         self.closing = False
         """Coroutines that are cancelled from now on are cut off; before, a handler cancelled itself."""
 
     def begin(self) -> None:
         """Call before each batch, in the thread that runs it."""
+        self._on_ack = [hook for hook in self._outcome if _wants_acks(hook)]
         for hook in self._begin:
             try:
                 hook()
@@ -102,7 +105,7 @@ class Dispatcher:
                 raise  # somebody pressed Ctrl-C in a script or test that consumes in its own thread
             decision = self._decide(error, delivery, handler)
             self._after_failure(error)
-        for hook in self._outcome:
+        for hook in self._on_ack if decision is ACK else self._outcome:
             try:
                 hook(handler, event, delivery, decision, perf_counter() - started)
             except Exception as trouble:
@@ -221,6 +224,16 @@ class Dispatcher:
                     hook()
                 except Exception as trouble:
                     _complain(hook, trouble)
+
+
+def _wants_acks(hook: Callable[..., Any]) -> bool:
+    """Return whether the middleware that this `outcome` belongs to wants to hear of successes."""
+    wants = getattr(getattr(hook, "__self__", None), "wants_acks", None)
+    try:
+        return wants is None or bool(wants())
+    except Exception as trouble:
+        _complain(hook, trouble)
+        return True
 
 
 def _refuse_awaitable(returned: object, handler: Handler) -> None:

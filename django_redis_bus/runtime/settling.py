@@ -112,15 +112,14 @@ class Settling:
         acks = self._acks
         for item in self._done:
             delivery, decision = item
-            if (
-                not isinstance(decision, Ack)
-                or delivery.redelivered
-                or (leases.get(delivery.entry_id, late) <= late and self._is_late(delivery.entry_id, late))
-            ):
-                careful.append(item)
-            else:
-                acks.append(delivery.entry_id)
-                del leases[delivery.entry_id]
+            if decision is ACK and not delivery.redelivered:
+                entry_id = delivery.entry_id
+                since = leases.pop(entry_id, late)
+                if since > late or self._renewed.get(entry_id, late) > late:
+                    acks.append(entry_id)
+                    continue
+                leases[entry_id] = since
+            careful.append(item)
         self._done = careful
         if careful:
             self._settle_carefully(late)

@@ -141,8 +141,8 @@ def test_retry_raised_by_the_handler_names_its_own_wait_and_counts(contract: Con
         (Retry(dead_letter_on=(ValueError,)), UnicodeError("x"), "not_retryable"),
         (Retry(retry_on=(OSError,), dead_letter_on=(FileNotFoundError,)), FileNotFoundError(), "not_retryable"),
         (Retry(max_attempts=1), ValueError(), "exhausted"),
-        (Retry(), SystemExit(1), "not_retryable"),
-        (Retry(), KeyboardInterrupt(), "not_retryable"),
+        (Retry(retry_on=(OSError,), backoff_s=60), SystemExit(1), "retried"),
+        (Retry(max_attempts=1), KeyboardInterrupt(), "exhausted"),
     ],
 )
 def test_the_policy_decides_by_exception(contract: Contract, policy: Retry, error: BaseException, outcome: str) -> None:

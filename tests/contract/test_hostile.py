@@ -121,7 +121,7 @@ def test_a_handler_that_exits_its_thread_does_not_take_the_consumer_with_it(cont
 
     wait_for(contract.settled)
     assert running.alive
-    assert contract.reasons() == ["not_retryable"]
+    assert contract.reasons() == ["exhausted"]
 
 
 @pytest.mark.parametrize("kind", ["threads", "async"])

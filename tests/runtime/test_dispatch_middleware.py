@@ -207,3 +207,29 @@ async def test_nor_on_an_event_loop(log: Log, caplog: pytest.LogCaptureFixture) 
     await one.abegin()
     assert in_words(await one.arun(delivery())) == "rejected"
     assert len(caplog.records) == 3
+
+
+@pytest.mark.parametrize(("wants", "heard"), [(True, ["Ack", "RetryLater"]), (False, ["RetryLater"])])
+def test_who_does_not_want_to_hear_of_successes_hears_of_failures_alone(wants: bool, heard: list[str]) -> None:
+    outcomes: list[str] = []
+
+    class Counting(Middleware):
+        def wants_acks(self) -> bool:
+            return wants
+
+        def outcome(self, handler: Any, event: Any, delivery: Any, decision: Any, seconds: float) -> None:
+            outcomes.append(type(decision).__name__)
+
+    # Given a batch of two
+    answers = iter([None, ValueError()])
+
+    def handle(event: object) -> None:
+        if (error := next(answers)) is not None:
+            raise error
+
+    one = dispatcher(handler(handle), middleware=[Counting()])
+    one.begin()
+    # When one succeeds and one fails
+    one.run(delivery())
+    one.run(delivery())
+    assert outcomes == heard
