@@ -41,6 +41,7 @@ class Consumer:
 
     def __init__(self, arguments: list[str], env: dict[str, str], output: Path) -> None:
         self._output = output
+        self._asked = False
         with output.open("wb") as file:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "django", "consume_stream", *arguments],
@@ -64,6 +65,11 @@ class Consumer:
         assert self.process.poll() is None, self.output
         return self
 
+    def children(self) -> list[int]:
+        """Return the ids of the processes that it started and that are not yet waited for."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -73,6 +79,8 @@ class Consumer:
         self.process.wait(PATIENCE_S)
 
     def ask(self) -> None:
+        """Ask it to stop, as init and orchestrators do."""
+        self._asked = True
         self.process.terminate()
 
     def end(self, timeout_s: float = PATIENCE_S) -> int:
@@ -83,11 +91,16 @@ class Consumer:
         self.ask()
         return self.end()
 
+    def ask_once(self) -> None:
+        """Ask it to stop, frozen or not, if nobody has: asked twice it is in a hurry."""
+        if not self._asked and self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.ask()
+
     def close(self) -> None:
         """End it if it still runs; a supervisor's processes notice."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.terminate()
+            self.ask_once()
             try:
                 self.process.wait(3)
             except subprocess.TimeoutExpired:
@@ -196,8 +209,6 @@ class Fleet:
     def close(self) -> None:
         """End every process."""
         for consumer in self.consumers:
-            if consumer.process.poll() is None:
-                os.kill(consumer.pid, signal.SIGCONT)
-                consumer.process.terminate()
+            consumer.ask_once()
         for consumer in self.consumers:
             consumer.close()

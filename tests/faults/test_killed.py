@@ -77,15 +77,6 @@ def test_a_pill_of_one_group_does_not_condemn_the_innocents_of_another(
     assert fleet.dead("slow") == {}
 
 
-def test_a_supervisor_that_is_killed_takes_its_processes_with_it(fleet: Fleet) -> None:
-    supervisor = fleet.start("--processes", "2").ready(2)
-    wait_for(lambda: len(fleet.client.hgetall(fleet.keys().consumers)) == 2)
-
-    supervisor.kill()
-
-    wait_for(lambda: fleet.client.hgetall(fleet.keys().consumers) == {})
-
-
 def test_a_stop_reaches_every_process_of_a_set(fleet: Fleet) -> None:
     fleet.publish(200, "sleep", s=0.005)
     supervisor = fleet.start("--processes", "2").ready(2)

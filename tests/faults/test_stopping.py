@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tests.faults.fleet import Consumer, Fleet, wait_for
+from tests.faults.fleet import Fleet, wait_for
 from tests.servers import Server
 
 pytestmark = pytest.mark.slow
@@ -178,18 +176,11 @@ def test_frozen_beyond_its_lease_and_its_name_it_goes_on_as_another(fleet: Fleet
     assert frozen.stop() == other.stop() == 0
 
 
-def test_it_does_not_run_on_as_an_orphan(fleet: Fleet) -> None:
-    # Given a process that believes to be supervised by one that is no more
-    consumer = fleet.start(environment={"DJANGO_REDIS_BUS_SUPERVISOR": str(os.getpid() + 1)})
-
-    assert consumer.end() == 0
-
-
 @pytest.mark.parametrize("wait_s", [0.6, 0.9])
 def test_told_to_stop_while_its_processes_start(fleet: Fleet, wait_s: float) -> None:
     fleet.publish(20, "sleep", s=0.05)
     supervisor = fleet.start("--processes", "3")
-    wait_for(lambda: children(supervisor))
+    wait_for(supervisor.children)
     time.sleep(wait_s - 0.6)
 
     code = supervisor.stop()
@@ -198,9 +189,3 @@ def test_told_to_stop_while_its_processes_start(fleet: Fleet, wait_s: float) -> 
     fleet.start()
     fleet.reconcile()
     assert fleet.dead() == {}
-
-
-def children(supervisor: Consumer) -> list[int]:
-    """Return the ids of a supervisor's processes."""
-    tasks = Path(f"/proc/{supervisor.pid}/task").iterdir()
-    return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]

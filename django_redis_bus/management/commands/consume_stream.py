@@ -20,7 +20,7 @@ from ...core.exceptions import BusError
 from ...core.keys import stream_key
 from ...core.ports import Opened
 from ...runtime.stopping import Stopping
-from ...runtime.supervisor import EXIT_CUT_OFF, Supervisor, supervised
+from ...runtime.supervisor import EXIT_CUT_OFF, PARENT_VARIABLE, Supervisor, orphaned, supervised
 from ...runtime.worker import Worker
 
 
@@ -68,7 +68,9 @@ class Command(BaseCommand):
         if options["reload"]:
             if options["processes"] > 1:
                 raise CommandError("--reload runs one process; leave --processes away.")
-            autoreload.run_with_reloader(self._consume, options)
+            # What Django's reloader starts again and again would outlive it if it is killed.
+            os.environ.setdefault(PARENT_VARIABLE, str(os.getpid()))
+            autoreload.run_with_reloader(self._consume_until_edited, options)
         elif options["processes"] > 1:
             if options["consumer"]:
                 raise CommandError("--consumer names one process; leave --processes away.")
@@ -115,6 +117,11 @@ class Command(BaseCommand):
         dead = sum(c.dead for c in counts)
         self.stdout.write(f"Stopped: {handled:,} handled, {retried:,} put aside for a retry, {dead:,} dead letters.")
         return code
+
+    def _consume_until_edited(self, options: dict[str, Any]) -> None:
+        self._consume(options)
+        if orphaned():
+            os.kill(os.getpid(), signal.SIGTERM)  # the main thread watches files, and would go on doing so
 
     def _build(self, options: dict[str, Any], stopping: Stopping) -> Worker:
         try:
