@@ -16,9 +16,15 @@ EMBEDDED_DIR = ".redis-bus"
 """Where an embedded server without a path keeps its data, below BASE_DIR or the current directory."""
 
 
+def raw() -> dict[str, dict[str, Any]]:
+    """Return REDIS_BUS as it stands in the settings."""
+    found: dict[str, dict[str, Any]] = getattr(settings, "REDIS_BUS", {"default": {"LOCATION": "embedded://"}})
+    return found
+
+
 @cache
 def _parsed() -> tuple[dict[str, BusConfig], list[Problem]]:
-    return parse_buses(getattr(settings, "REDIS_BUS", {"default": {"LOCATION": "embedded://"}}))
+    return parse_buses(raw())
 
 
 def configs() -> dict[str, BusConfig]:

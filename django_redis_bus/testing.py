@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Unpack
 from unittest import mock
+from uuid import uuid4
 
 from django.db import connections
+from django.test import override_settings
 
-from . import registry
+from . import conf, registry
 from .bus import Bus, Result, Topic, buses
 from .consuming import ConsumeOptions, reader
 from .consuming import consume as consume_until_idle
@@ -106,3 +108,30 @@ def consume(*streams: str, bus: str = "default", groups: Sequence[str] = ()) -> 
 def _event(bus: Bus, message: Message, attempt: int = 1) -> Event[Any]:
     flat = [field.encode() if isinstance(field, str) else field for field in message.fields]
     return reader(bus, registry.stream(bus.alias, message.topic), message.topic).read(b"0-0", flat, attempt)
+
+
+@contextmanager
+def isolated_bus() -> Iterator[None]:
+    """Give every bus a key prefix that nobody else has, and delete its keys at the end of the block.
+
+    Without it tests publish to the Redis that settings name, where a consumer may be listening.
+
+        class LoanTests(TransactionTestCase):
+            def setUp(self):
+                self.enterContext(isolated_bus())
+
+        @pytest.fixture(autouse=True)
+        def bus():
+            with isolated_bus():
+                yield
+
+    Needs Redis. Also a decorator: `@isolated_bus()`.
+    """
+    prefix = f"test-{uuid4().hex[:12]}"
+    isolated = {alias: {**options, "KEY_PREFIX": prefix} for alias, options in conf.raw().items()}
+    with override_settings(REDIS_BUS=isolated):
+        try:
+            yield
+        finally:
+            for alias in buses:
+                buses[alias].clients.delete_keys(prefix)

@@ -72,6 +72,8 @@ class Stream(StreamTopic, Generic[T]):
         version: int = 1,
         bus: str = "default",
     ) -> None:
+        if retention is not None and not isinstance(retention, Retention):
+            raise ConfigurationError(f"Stream {name!r}: retention is a Retention(count=…), not {retention!r:.50}.")
         super().__init__(name, payload=payload, retention=retention, version=version, bus=bus, declared_in=_caller())
         registry.add_stream(self)
 
@@ -160,6 +162,8 @@ class Stream(StreamTopic, Generic[T]):
                 raise ConfigurationError(f"{name} has a yield: calling it would run nothing.")
             if is_async and batch is not None:
                 raise ConfigurationError(f"{name}: batch handlers are `def` functions.")
+            if retry is not None and not isinstance(retry, Retry):
+                raise ConfigurationError(f"{name}: retry is a Retry(max_attempts=…), not {retry!r:.50}.")
             if group is not None and not _GROUP.fullmatch(group):
                 raise ConfigurationError(
                     f"{name}: {group!r} is no group name: use 1 to 200 letters, digits and _ - . : @ + / < >."

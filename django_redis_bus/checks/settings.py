@@ -9,7 +9,7 @@ from django.core.checks import Warning as CheckWarning
 from django.utils.module_loading import import_string
 
 from .. import conf
-from ..transport.clients import RESERVED_OPTIONS, check_url
+from ..transport.clients import RESERVED_OPTIONS, check_options, check_url
 
 
 def check_settings() -> list[CheckMessage]:
@@ -27,6 +27,17 @@ def check_settings() -> list[CheckMessage]:
                     id="bus.E009",
                 )
             )
+        else:
+            try:
+                check_options(config.location, config.options)
+            except TypeError as error:
+                messages.append(
+                    Error(
+                        f"{place}['OPTIONS'] cannot be used: {error}.",
+                        hint="OPTIONS are connection arguments of redis-py, such as username or ssl_ca_certs.",
+                        id="bus.E016",
+                    )
+                )
         messages += [
             CheckWarning(
                 f"{place}['OPTIONS'][{key!r}] has no effect: the bus sets it itself.",

@@ -101,6 +101,12 @@ class BusConfig:
     channels: tuple[str, ...] = ()
 
 
+_BUS_KEYS = {
+    "LOCATION", "KEY_PREFIX", "SOURCE", "SERIALIZER", "COMPRESS_OVER", "MAX_EVENT_BYTES", "LEASE", "DRAIN", "TIMEOUT",
+    "MAX_HOPS", "MIDDLEWARE", "OPTIONS", "PUBLISHERS", "STREAMS", "CHANNELS",
+}  # fmt: skip
+
+
 def parse_buses(raw: object) -> tuple[dict[str, BusConfig], list[Problem]]:
     """Parse the setting REDIS_BUS.
 
@@ -114,6 +120,15 @@ def parse_buses(raw: object) -> tuple[dict[str, BusConfig], list[Problem]]:
                 id="bus.E001",
                 message="REDIS_BUS must be a mapping of alias to options.",
                 hint='REDIS_BUS = {"default": {"LOCATION": "redis://127.0.0.1:6379/0"}}',
+            )
+        )
+        return {}, problems
+    if raw and raw.keys() <= _BUS_KEYS:
+        problems.append(
+            Problem(
+                id="bus.E001",
+                message="REDIS_BUS holds the options of a bus where its aliases belong.",
+                hint=f'Put them under an alias: REDIS_BUS = {{"default": {{{next(iter(raw))!r}: …}}}}',
             )
         )
         return {}, problems

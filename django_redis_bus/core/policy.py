@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any
 
-from .exceptions import UnreadableEntry
+from .exceptions import HopLimitExceeded, UnreadableEntry
 
 
 class Reason:
@@ -21,7 +21,7 @@ class Reason:
     REJECTED = "rejected"  # the handler raised Reject
     NOT_RETRYABLE = "not_retryable"  # the policy does not retry this exception
     EXHAUSTED = "exhausted"  # the last attempt failed
-    CRASHED = "crashed"  # the process died while handling it, as often as there are attempts
+    CRASHED = "crashed"  # its handler ended the process too often
 
 
 class Retry(Exception):
@@ -32,6 +32,7 @@ class Retry(Exception):
 
     Args:
         max_attempts: runs in all, the first included; then the entry is a dead letter. 1 means never again.
+        max_crashes: runs alone that end with the process (killed, out of memory); then the entry is a dead letter.
         after: seconds until the next attempt, instead of the backoff.
         backoff_s: seconds before the second attempt; each further one waits `factor` times longer.
         max_backoff_s: the longest wait in seconds.
@@ -46,6 +47,7 @@ class Retry(Exception):
         message: str = "",
         *,
         max_attempts: int = 10,
+        max_crashes: int = 3,
         after: float | None = None,
         backoff_s: float = 1.0,
         max_backoff_s: float = 600.0,
@@ -54,6 +56,8 @@ class Retry(Exception):
         retry_on: type[BaseException] | Iterable[type[BaseException]] = (Exception,),
         dead_letter_on: type[BaseException] | Iterable[type[BaseException]] = (),
     ) -> None:
+        if not isinstance(message, str):
+            raise TypeError("Retry takes a message; give numbers by name: Retry(max_attempts=…), Retry(after=…).")
         super().__init__(message or (f"again in {after} s" if after is not None else "again"))
         if max_attempts < 1:
             raise ValueError("Retry(max_attempts=…) counts the first run too: give 1 or more.")
@@ -62,6 +66,7 @@ class Retry(Exception):
         if not 0 <= jitter <= 1 or not 1 <= factor < inf:
             raise ValueError("Retry: jitter is a share from 0 to 1, factor is finite and at least 1.")
         self.max_attempts = max_attempts
+        self.max_crashes = max_crashes
         self.after = after
         self.backoff_s = backoff_s
         self.max_backoff_s = max_backoff_s
@@ -118,6 +123,8 @@ class DeadLetter:
 
     reason: str
     error: BaseException
+    ran: bool = True
+    """False if it was given up before this run began."""
 
 
 Decision = Ack | RetryLater | DeadLetter
@@ -146,19 +153,27 @@ def decide(error: BaseException | None, *, attempt: int, policy: Retry, luck: fl
         return RetryLater(wait_s=wait_s, error=error)
     # SystemExit and the like say nothing about the event: they are retried as other failures are.
     retryable = isinstance(error, policy.retry_on) or not isinstance(error, Exception)
-    if isinstance(error, policy.dead_letter_on) or not retryable:
+    # A circle of events stays one however often it is tried.
+    hopeless = isinstance(error, (*policy.dead_letter_on, HopLimitExceeded))
+    if hopeless or not retryable:
         return DeadLetter(reason=Reason.NOT_RETRYABLE, error=error)
     if attempt >= policy.max_attempts:
         return DeadLetter(reason=Reason.EXHAUSTED, error=error)
     return RetryLater(wait_s=policy.wait_s(attempt, luck), error=error)
 
 
-def crashed(attempt: int, policy: Retry) -> DeadLetter | None:
-    """Return the dead letter for an entry whose next run would be one too many: its runs ended with the process."""
-    if attempt <= policy.max_attempts:
-        return None
-    died = attempt - 1
-    return DeadLetter(
-        reason=Reason.CRASHED,
-        error=RuntimeError(f"the process died in each of {died} runs of this event's handler"),
-    )
+def overdue(attempt: int, crashes: int, policy: Retry) -> DeadLetter | None:
+    """Return the dead letter for a redelivered entry whose next run would be one too many.
+
+    Args:
+        attempt: number of the run that would begin now.
+        crashes: how many of the runs before ended with the process, as far as is known.
+        policy: the handler's.
+    """
+    if crashes >= policy.max_crashes or (crashes and attempt > policy.max_attempts):
+        error = RuntimeError(f"the process ended in {crashes} of the {attempt - 1} runs of this event's handler")
+        return DeadLetter(reason=Reason.CRASHED, error=error, ran=False)
+    if attempt > policy.max_attempts:  # fewer attempts are allowed than when it was put aside
+        error = RuntimeError(f"it has failed {attempt - 1} times, and {policy.max_attempts} runs are allowed")
+        return DeadLetter(reason=Reason.EXHAUSTED, error=error, ran=False)
+    return None

@@ -26,6 +26,8 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     """Something may be noted about it in the side keys, so its ack must clean up there."""
     solo: bool = False
     """A suspect: its owner died with it more than once. It runs alone, and its start is already noted."""
+    crashes: int = 0
+    """How many of its runs alone ended with the process."""
 
 
 class Claimed(NamedTuple):

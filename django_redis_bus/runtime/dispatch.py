@@ -14,7 +14,7 @@ from typing import Any
 from ..core.events import Event
 from ..core.exceptions import UnreadableEntry
 from ..core.handlers import Handler, MiddlewareHooks, Router
-from ..core.policy import ACK, Decision, Retry, crashed, decide
+from ..core.policy import ACK, Decision, Retry, decide, overdue
 from ..core.ports import Delivery
 from ..core.reading import EntryReader
 
@@ -87,7 +87,7 @@ class Dispatcher:
             handler = self._only or self._route(event.type)
             if handler is None:
                 decision: Decision = ACK
-            elif delivery.redelivered and (dead := crashed(delivery.attempt, handler.retry)) is not None:
+            elif delivery.redelivered and (dead := _overdue(delivery, handler)) is not None:
                 decision = dead
             else:
                 if self._one_around is None:
@@ -98,7 +98,7 @@ class Dispatcher:
                     with context:
                         returned = handler.fn(event)
                 if returned is not None:
-                    _refuse_awaitable(returned, handler)
+                    _refuse(returned, handler)
                 decision = ACK
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
@@ -122,7 +122,7 @@ class Dispatcher:
             handler = self._only or self._route(event.type)
             if handler is None:
                 decision: Decision = ACK
-            elif delivery.redelivered and (dead := crashed(delivery.attempt, handler.retry)) is not None:
+            elif delivery.redelivered and (dead := _overdue(delivery, handler)) is not None:
                 decision = dead
             else:
                 await self._acall(handler, event)
@@ -153,7 +153,7 @@ class Dispatcher:
                 self._finish(done, None, None, delivery, self._decide(error, delivery, None), 0.0)
                 continue
             handler = self._only or self._route(event.type)
-            dead = crashed(delivery.attempt, handler.retry) if handler and delivery.redelivered else None
+            dead = _overdue(delivery, handler) if handler and delivery.redelivered else None
             if handler is None or dead is not None:
                 self._finish(done, handler, event, delivery, dead or ACK, 0.0)
             elif delivery.attempt > 1 or delivery.solo:
@@ -226,6 +226,10 @@ class Dispatcher:
                     _complain(hook, trouble)
 
 
+def _overdue(delivery: Delivery, handler: Handler) -> Decision | None:
+    return overdue(delivery.attempt, delivery.crashes, handler.retry)
+
+
 def _wants_acks(hook: Callable[..., Any]) -> bool:
     """Return whether the middleware that this `outcome` belongs to wants to hear of successes."""
     wants = getattr(getattr(hook, "__self__", None), "wants_acks", None)
@@ -236,8 +240,10 @@ def _wants_acks(hook: Callable[..., Any]) -> bool:
         return True
 
 
-def _refuse_awaitable(returned: object, handler: Handler) -> None:
-    """A `def` around an `async def` returns a coroutine that nobody runs: success would be a lie."""
+def _refuse(returned: object, handler: Handler) -> None:
+    """Raise TypeError for what was not meant as success: an exception that is returned, a coroutine nobody runs."""
+    if isinstance(returned, BaseException):
+        raise TypeError(f"handler {handler.name} returned a {type(returned).__name__}; write raise, not return")
     if isawaitable(returned):
         if iscoroutine(returned):
             returned.close()

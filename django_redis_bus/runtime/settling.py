@@ -157,7 +157,7 @@ class Settling:
             if isinstance(decision, DeadLetter):
                 grave = Grave(
                     delivery.entry_id,
-                    delivery.attempt,
+                    delivery.attempt if decision.ran else delivery.attempt - 1,
                     decision.reason,
                     describe(decision.error),
                     trace(decision.error),

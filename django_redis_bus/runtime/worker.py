@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from threading import Thread
 
+from ..core.exceptions import BusError
 from .keeping import Keeper
 from .loop import GroupLoop
 from .stopping import Stopping
@@ -97,7 +98,9 @@ class Worker:
     def _code(self) -> int:
         for loop in self.loops:
             if loop.fatal is not None:
-                logger.error("%s: the consumer failed", loop.options.name, exc_info=loop.fatal)
+                # Our own errors say what to do; a traceback would only hide it.
+                shown = None if isinstance(loop.fatal, BusError) else loop.fatal
+                logger.error("%s: the consumer failed: %s", loop.options.name, loop.fatal, exc_info=shown)
             elif loop.cut_off:
                 logger.error(
                     "%s: not everything was done by the drain deadline; the rest was cut off", loop.options.name

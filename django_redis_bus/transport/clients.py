@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+import redis
 import redis.asyncio as aio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
@@ -101,6 +103,14 @@ class Clients:
         if pool := self._async.pop(asyncio.get_running_loop(), None):
             await pool.disconnect()
 
+    def delete_keys(self, prefix: str) -> None:
+        """Delete every key of this prefix, and the side keys of its streams. Walks through the whole database."""
+        with redis.Redis(connection_pool=self.publishing()) as client:
+            for pattern in (f"{prefix}:*", f"{{{prefix}:*"):
+                keys = list(client.scan_iter(pattern, count=1000))
+                if keys:
+                    client.unlink(*keys)
+
     def _arguments(self, socket_timeout_s: float) -> dict[str, Any]:
         return {
             "socket_connect_timeout": min(self.timeout_s, 5.0),
@@ -115,5 +125,20 @@ class Clients:
 
 def check_url(location: str) -> None:
     """Raise ValueError if redis-py cannot read this URL. An embedded location is always readable."""
-    if not location.startswith("embedded://"):
-        parse_url(location)  # type: ignore[no-untyped-call]
+    if location.startswith("embedded://"):
+        return
+    parse_url(location)  # type: ignore[no-untyped-call]
+    path = urlsplit(location).path.strip("/")
+    if not location.startswith("unix://") and path and not path.isdigit():
+        # redis-py would use database 0 without a word
+        raise ValueError("the database after the last / must be a number")
+
+
+def check_options(location: str, options: Mapping[str, Any]) -> None:
+    """Raise TypeError if redis-py has no use for one of these OPTIONS. Connects to nothing."""
+    url = "unix:///nowhere" if location.startswith("embedded://") else location
+    clients = Clients(url, options=options, timeout_s=1.0, embedded_dir=Path())
+    try:
+        clients.publishing().make_connection()
+    except (ValueError, OSError) as error:
+        raise TypeError(str(error)) from error

@@ -122,7 +122,9 @@ def _leave(directory: Path, use: _Use) -> None:
 
 def _prepared(directory: Path) -> Path:
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not directory.exists():
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (directory / ".gitignore").write_text("*\n")  # events do not belong into a repository
         directory = directory.resolve()
         mode = directory.stat().st_mode
     except OSError as error:

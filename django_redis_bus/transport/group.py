@@ -233,7 +233,10 @@ class RedisGroupLink:
 
 
 def _deliveries(taken: list[Any]) -> list[Delivery]:
-    return [Delivery(entry_id, fields, attempt, True, bool(solo)) for entry_id, attempt, solo, fields in taken]
+    return [
+        Delivery(entry_id, fields, attempt, True, bool(solo), crashes)
+        for entry_id, attempt, solo, fields, crashes in taken
+    ]
 
 
 def _pid_namespace() -> str:

@@ -31,13 +31,21 @@ GROUPS: Mapping[str, tuple[type[Effect], frozenset[str] | None]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """A failure that waits for its retry; with a reason, a dead letter."""
+    """A failure that waits for its retry; with a reason, a dead letter.
+
+    Attributes:
+        last_ms: when it failed.
+        attempt: the number of the attempt that failed, if it is known.
+        wait_s: from that to the next attempt, if it is known.
+    """
 
     group: str
     entry_id: str
     error: str
     reason: str | None = None
     last_ms: int = 0
+    attempt: int | None = None
+    wait_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +57,7 @@ class GroupTally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """Running totals since the start."""
+    """Totals of what was added since the start."""
 
     added: int
     groups: Mapping[str, GroupTally]
@@ -68,7 +76,10 @@ class Facts:
         self.redis: Any = Redis.from_url(url, protocol=2)
         self._start = since or self._last_id(STREAM)
         self._dead_start = self._last_id(DEAD)
-        self._before = self._counters()
+        self._added_before = self._added()
+        # Group -> the last entry counted, and how many of them were added since the start. Redis's own counter
+        # (entries-read) would not do: it is not known for each group, and an earlier run moved it too.
+        self._read: dict[str, tuple[str, int]] = {}
 
     def close(self) -> None:
         """Close the connection."""
@@ -87,7 +98,7 @@ class Facts:
         found = []
         for name, (model, wants) in GROUPS.items():
             info = infos.get(name)
-            pending = self.redis.xpending_range(STREAM, name, f"({self._start}", "+", 1_000_000) if info else []
+            pending = self._pending(name) if info else []
             scheduled = {i.decode() for i in self.redis.zrange(_side(name, "retry"), 0, -1)}
             found.append(
                 GroupFacts(
@@ -116,35 +127,39 @@ class Facts:
     # --- for the live lines: cheap enough for every second
 
     def tally(self) -> Tally:
-        """Return running totals since the start."""
-        added, groups = self._counters()
-        added_before, groups_before = self._before
-        dead = [t.group for t in self.dead_letters()]
+        """Return totals of what was added since the start."""
+        infos = self._infos()
+        dead = [t.group for t in self.dead_letters() if self._is_new(t.entry_id)]
         tallies = {}
         for name in GROUPS:
-            read, pending = groups.get(name, (0, 0))
-            read_before, pending_before = groups_before.get(name, (0, 0))
+            scheduled = [i for i in self.redis.zrange(_side(name, "retry"), 0, -1) if self._is_new(i.decode())]
+            read = self._count_read(name, infos[name]["last-delivered-id"].decode()) if name in infos else 0
+            pending = len(self._pending(name)) if name in infos else 0
             tallies[name] = GroupTally(
-                handled=(read - read_before) - (pending - pending_before) - dead.count(name),
-                retrying=self.redis.zcard(_side(name, "retry")),
+                handled=max(read - pending - dead.count(name), 0),
+                retrying=len(scheduled),
                 dead=dead.count(name),
             )
-        return Tally(added=added - added_before, groups=tallies)
+        return Tally(added=self._added() - self._added_before, groups=tallies)
 
     def retries(self) -> list[Trouble]:
         """Return what waits for a retry now."""
         found = []
         for name in GROUPS:
-            scheduled = self.redis.zrange(_side(name, "retry"), 0, -1)
+            scheduled = self.redis.zrange(_side(name, "retry"), 0, -1, withscores=True)
             failures = self.redis.hgetall(_side(name, "failures")) if scheduled else {}
-            for entry_id in scheduled:
+            for entry_id, due_ms in scheduled:
                 record = json.loads(failures.get(entry_id, b"{}"))
+                last_ms = int(record.get("last", 0))
+                pending = self.redis.xpending_range(STREAM, name, entry_id, entry_id, 1)
                 found.append(
                     Trouble(
                         group=name,
                         entry_id=entry_id.decode(),
                         error=record.get("error", ""),
-                        last_ms=int(record.get("last", 0)),
+                        last_ms=last_ms,
+                        attempt=pending[0]["times_delivered"] if pending else None,
+                        wait_s=(due_ms - last_ms) / 1000 if last_ms else None,
                     )
                 )
         return found
@@ -176,10 +191,20 @@ class Facts:
             return {}
         return {info["name"].decode(): info for info in self.redis.xinfo_groups(STREAM)}
 
-    def _counters(self) -> tuple[int, dict[str, tuple[int, int]]]:
-        """Return the entries ever added, and for each group those ever read and those pending."""
-        groups = {name: (info["entries-read"] or 0, info["pending"]) for name, info in self._infos().items()}
-        return (self.redis.xinfo_stream(STREAM)["entries-added"] if groups else 0), groups
+    def _added(self) -> int:
+        return int(self.redis.xinfo_stream(STREAM)["entries-added"]) if self.redis.exists(STREAM) else 0
+
+    def _pending(self, group: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.redis.xpending_range(STREAM, group, f"({self._start}", "+", 1_000_000)
+        return found
+
+    def _count_read(self, group: str, last_delivered: str) -> int:
+        """Return how many entries since the start the group has read; counts what came since the last look."""
+        last, count = self._read.get(group, (self._start, 0))
+        if _order(last_delivered) > _order(last):
+            count += len(self.redis.xrange(STREAM, f"({last}", last_delivered))
+            self._read[group] = last_delivered, count
+        return count
 
     def _is_new(self, entry_id: str) -> bool:
         return _order(entry_id) > _order(self._start)

@@ -1,4 +1,7 @@
-"""The demo's child processes: started with a log file each, and ended by their own pid, whatever happens."""
+"""The demo's child processes: started with a log file each, and ended by their own pid, whatever happens.
+
+They end by themselves if the demo is killed: see child.py.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+START = [sys.executable, str(Path(__file__).resolve().parent / "child.py")]
+"""Before the arguments of manage.py, for a process whose standard input is a pipe from this one."""
 
 
 class Child:
@@ -25,8 +29,8 @@ class Child:
         self.log_path = log_path
         with log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(ROOT / "manage.py"), *arguments],
-                stdin=subprocess.DEVNULL,
+                [*START, *arguments],
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -22,7 +21,7 @@ from example_project.shop.topics import KEPT
 
 from .facts import Facts
 from .poison import publish_poison
-from .processes import ROOT, Child, free_port
+from .processes import START, Child, free_port
 from .reconcile import Account, reconcile
 from .screen import BOLD, DIM, RED, Screen
 from .stopping import SIGNALS, Stop
@@ -176,8 +175,8 @@ def in_a_fresh_directory(arguments: list[str]) -> int:
     """
     with tempfile.TemporaryDirectory(prefix="shop-") as directory:
         process = subprocess.Popen(
-            [sys.executable, str(ROOT / "manage.py"), *arguments],
-            stdin=subprocess.DEVNULL,
+            [*START, *arguments],
+            stdin=subprocess.PIPE,
             env={**os.environ, "SHOP_DATA_DIR": directory},
             start_new_session=True,  # so that a signal reaches it once, from here
         )

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from example_project.shop.models import Invoice
 
-from .facts import GROUPS, Facts
+from .facts import GROUPS, Facts, Trouble
 from .screen import GREEN, RED, YELLOW, Screen
 
 
@@ -25,7 +25,7 @@ class Watch:
         for key, trouble in retries.items():
             if self._failed.get(key) != trouble.last_ms:
                 self._failed[key] = trouble.last_ms
-                self.screen.note(f"{self._name(*key)}: {trouble.error}; it will be tried again", YELLOW)
+                self.screen.note(f"{self._name(*key)}: {trouble.error}; {_next(trouble)}", YELLOW)
         self._tell_dead()
         # What no longer waits runs again now, or is done.
         for key in self._failed.keys() - retries.keys():
@@ -53,3 +53,9 @@ class Watch:
     def _name(self, groups: str, entry_id: str) -> str:
         entry = self.facts.entry(entry_id)
         return f"{groups}, {(entry and entry.change) or entry_id}"
+
+
+def _next(trouble: Trouble) -> str:
+    """Return "attempt 2 in 0.9 s", as far as it is known."""
+    attempt = "it will be tried again" if trouble.attempt is None else f"attempt {trouble.attempt + 1}"
+    return attempt if trouble.wait_s is None else f"{attempt} in {trouble.wait_s:.1f} s"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_redis_bus.core.exceptions import UnreadableEntry
-from django_redis_bus.core.policy import ACK, Ack, DeadLetter, Reason, Reject, Retry, RetryLater, crashed, decide
+from django_redis_bus.core.exceptions import HopLimitExceeded, UnreadableEntry
+from django_redis_bus.core.policy import ACK, Ack, DeadLetter, Reason, Reject, Retry, RetryLater, decide, overdue
 
 
 def settle(error: BaseException | None, *, attempt: int = 1, policy: Retry | None = None, luck: float = 0.0) -> Any:
@@ -148,13 +148,27 @@ def test_there_is_always_a_decision(error: BaseException | None, attempt: int, p
         assert decision.reason in vars(Reason).values()
 
 
-def test_a_crash_counts_only_when_the_attempts_are_used_up() -> None:
-    policy = Retry(max_attempts=3)
-    assert crashed(3, policy) is None
-    dead = crashed(4, policy)
-    assert dead is not None
-    assert dead.reason == Reason.CRASHED
-    assert "each of 3 runs" in str(dead.error)
+@pytest.mark.parametrize(
+    ("attempt", "crashes", "reason"),
+    [
+        (1, 0, None),
+        (5, 0, None),
+        (3, 2, None),
+        (4, 3, Reason.CRASHED),  # as often as it may end the process
+        (6, 1, Reason.CRASHED),  # no attempt is left, and the last ended so
+        (6, 0, Reason.EXHAUSTED),  # max_attempts was lowered while it waited
+    ],
+)
+def test_what_is_redelivered_too_often_is_given_up_before_it_runs(
+    attempt: int, crashes: int, reason: str | None
+) -> None:
+    dead = overdue(attempt, crashes, Retry(max_attempts=5, max_crashes=3))
+    assert (dead and dead.reason) == reason
+    assert dead is None or not dead.ran
+
+
+def test_a_circle_of_events_is_not_tried_again() -> None:
+    assert settle(HopLimitExceeded("17 hops")).reason == Reason.NOT_RETRYABLE
 
 
 @pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])

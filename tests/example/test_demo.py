@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,36 @@ def test_a_consumer_that_dies_ends_the_demo(tmp_path: Path) -> None:
     assert demo.returncode == 1
     assert "The consumer has ended (exit code -9)" in said
     assert relatives(tmp_path) == []
+
+
+def test_children_end_with_a_demo_that_is_killed(tmp_path: Path) -> None:
+    # Given an open shop
+    demo = start(tmp_path, SHOP_DATA_DIR=str(tmp_path / "data"))
+    assert demo.stdout is not None
+    for line in demo.stdout:
+        if line.startswith(" 0:01"):
+            break
+    # When the demo is killed, and has no time for its children
+    demo.kill()
+    demo.communicate(timeout=60)
+    # Then they notice, and take the server with them
+    deadline = time.monotonic() + 30
+    while (left := relatives(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == []
+
+
+def test_a_second_run_counts_anew(tmp_path: Path) -> None:
+    for _ in range(2):
+        # Given a shop, the second time with the events of the first
+        demo = start(tmp_path, "--once", "--seconds", "3", SHOP_DATA_DIR=str(tmp_path / "data"))
+        said, _ = demo.communicate(timeout=120)
+        # Then no group has handled more than was added in this run
+        assert demo.returncode == 0, said
+        lines = re.findall(r"^ 0:0\d +\d+ +(\d+) +(\d+)(?: ~\d+)? +(\d+) +(\d+) +(\d+)  ", said, re.MULTILINE)
+        assert lines, said
+        assert all(int(handled) <= int(added) for added, *groups in lines for handled in groups), said
+        assert int(lines[-1][1]) > 0, said
 
 
 def is_consumer_of(process: Path, directory: Path) -> bool:

@@ -26,7 +26,7 @@ def dispatcher(*handlers: Handler, middleware: Iterable[Any] = (), payload: Any 
 
 def delivery(number: int = 1, *, data: bytes = b'{"id":7}', **more: Any) -> Delivery:
     """A delivery of an entry; options of Delivery, the rest are the entry's fields."""
-    options = {name: more.pop(name) for name in ("attempt", "redelivered", "solo") if name in more}
+    options = {name: more.pop(name) for name in ("attempt", "redelivered", "solo", "crashes") if name in more}
     return Delivery(b"%d-0" % number, entry(data=data, **more), **options)
 
 

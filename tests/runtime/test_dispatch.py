@@ -106,13 +106,14 @@ def test_an_unreadable_entry_is_a_dead_letter_and_no_handler_sees_it(run: Run, f
 
 
 def test_an_entry_whose_runs_ended_with_the_process_is_not_run_once_more(run: Run) -> None:
-    # Given a policy of three attempts, and a fourth delivery: each run before died with its process
+    # Given a policy of three attempts, and a fourth delivery whose runs before died with their process
     seen: list[object] = []
-    decision = run(seen.append, delivery(attempt=4, redelivered=True))
+    decision = run(seen.append, delivery(attempt=4, redelivered=True, crashes=3))
     # Then user code is not called
     assert in_words(decision) == "crashed"
+    assert in_words(run(seen.append, delivery(attempt=4, redelivered=True))) == "exhausted"
     assert seen == []
-    assert run(seen.append, delivery(attempt=3, redelivered=True)) is ACK
+    assert run(seen.append, delivery(attempt=3, redelivered=True, crashes=2)) is ACK
 
 
 def test_each_type_has_its_handler_and_the_rest_is_acked_unseen() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -22,6 +23,8 @@ from ...core.ports import Opened
 from ...runtime.stopping import Stopping
 from ...runtime.supervisor import EXIT_CUT_OFF, PARENT_VARIABLE, Supervisor, orphaned, supervised
 from ...runtime.worker import Worker
+
+EXIT_USAGE = 2
 
 
 class Command(BaseCommand):
@@ -66,14 +69,16 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self._check_alias(options["bus"])
         if options["reload"]:
+            if options["burst"]:
+                raise CommandError("--reload goes on and --burst ends; leave one away.", returncode=EXIT_USAGE)
             if options["processes"] > 1:
-                raise CommandError("--reload runs one process; leave --processes away.")
+                raise CommandError("--reload runs one process; leave --processes away.", returncode=EXIT_USAGE)
             # What Django's reloader starts again and again would outlive it if it is killed.
             os.environ.setdefault(PARENT_VARIABLE, str(os.getpid()))
             autoreload.run_with_reloader(self._consume_until_edited, options)
         elif options["processes"] > 1:
             if options["consumer"]:
-                raise CommandError("--consumer names one process; leave --processes away.")
+                raise CommandError("--consumer names one process; leave --processes away.", returncode=EXIT_USAGE)
             self._exit(self._supervise(options))
         else:
             self._exit(self._consume(options))
@@ -82,7 +87,7 @@ class Command(BaseCommand):
         try:
             buses[alias]
         except BusError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(str(error), returncode=EXIT_USAGE) from error
 
     def _exit(self, code: int) -> None:
         if code == EXIT_CUT_OFF and getattr(self, "_called_from_command_line", False):
@@ -142,7 +147,7 @@ class Command(BaseCommand):
                 lambda consumer, subscription, state: self._opened(options, consumer, subscription, state),
             )
         except BusError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(str(error), returncode=EXIT_USAGE) from error
 
     def _opened(self, options: dict[str, Any], consumer: str, subscription: Subscription, state: Opened) -> None:
         names = ", ".join(handler.name for handler in subscription.handlers)
@@ -150,7 +155,8 @@ class Command(BaseCommand):
         text = f"{subscription.topic} on {where}, group {subscription.group}, as {consumer}: {names}"
         if state.created and not state.recreated:
             key = stream_key(buses[options["bus"]].config.key_prefix, subscription.topic)
-            text += f"\n  New group{_backlog(state, options['start'], f'{key} {subscription.group}')}"
+            way = _way_to_new_ones(where, key, subscription.group)
+            text += f"\n  New group{_backlog(state, options['start'], way)}"
         elif options["start"] != "all" and not supervised():
             text += f"\n  The group exists and goes on where it was; --from {options['start']} is for new groups only."
         self.stdout.write(text)
@@ -163,17 +169,24 @@ class Command(BaseCommand):
         return conf.configs()[options["bus"]].drain_s
 
 
-def _backlog(state: Opened, start: str, group: str) -> str:
+def _way_to_new_ones(where: str, key: str, group: str) -> str:
+    """Return how to begin at new events; a stopped embedded server takes no commands."""
+    if where.startswith("embedded://"):
+        return "choose another group name and start with --from new."
+    server = f"-s {where.removeprefix('unix://')}" if where.startswith("unix://") else f"-u {where}"
+    destroy = f"redis-cli {server} XGROUP DESTROY {shlex.quote(key)} {shlex.quote(group)}"
+    return f"stop, {destroy}, and start with --from new."
+
+
+def _backlog(state: Opened, start: str, way: str) -> str:
     if start == "new":
         return ": it receives events published from now on."
     if start != "all":
         return f": it receives events from {start} on."
     if not state.length:
         return ", the stream is empty."
-    return (
-        f": it will first receive the {state.length:,} earlier events of this stream. "
-        f"To start at new ones instead: stop, redis-cli XGROUP DESTROY {group}, start with --from new."
-    )
+    events = "1 earlier event" if state.length == 1 else f"{state.length:,} earlier events"
+    return f": it will first receive the {events} of this stream.\n  To start at new ones instead: {way}"
 
 
 def _on_signals(stop: Any) -> None:

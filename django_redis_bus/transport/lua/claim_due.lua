@@ -2,7 +2,7 @@
 -- Guarantees: a retry that is due is taken by one consumer, leaves the schedule in the same step, and its attempt
 -- number rises by one before any user code runs. A suspect (see claim_expired.lua) comes alone, marked as started.
 -- KEYS stream retry failures   ARGV group consumer count suspects ('0': leave them)
--- Returns {{id, attempt, solo, fields}…, ids whose payload is gone…}
+-- Returns {{id, attempt, solo, fields, crashes}…, ids whose payload is gone…}
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local taken, lost = {}, {}
@@ -28,7 +28,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0
         redis.call('HDEL', KEYS[3], id)
         lost[#lost + 1] = id
       else
-        taken[#taken + 1] = { id, attempt, solo and 1 or 0, claimed[1][2] }
+        taken[#taken + 1] = { id, attempt, solo and 1 or 0, claimed[1][2], record.crashes or 0 }
         if solo then
           record.started = true
           redis.call('HSET', KEYS[3], id, cjson.encode(record))

@@ -8,7 +8,7 @@
 --   own '1': take what is pending under the caller's own name, however fresh (its predecessor's, or replies that
 --   never arrived), except what it has in hand
 --   suspects '0': leave suspects alone, the caller has no time for them now
--- Returns {{id, attempt, solo, fields}…, ids whose payload is gone…, next cursor or '-' after a full round}
+-- Returns {{id, attempt, solo, fields, crashes}…, ids whose payload is gone…, next cursor or '-' after a full round}
 local RELEASED_MS = 86400000
 local SCAN = 500
 local group, consumer, lease, count = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -39,6 +39,7 @@ for i, p in ipairs(pending) do
       record.expired = (record.expired or 0) + 1
       if record.started then
         attempt = attempt + 1
+        record.crashes = (record.crashes or 0) + 1
       end
     end
     local solo = (record.expired or 0) >= 2
@@ -57,7 +58,7 @@ for i, p in ipairs(pending) do
         if raw or record.expired then
           redis.call('HSET', KEYS[3], id, cjson.encode(record))
         end
-        taken[#taken + 1] = { id, attempt, solo and 1 or 0, claimed[1][2] }
+        taken[#taken + 1] = { id, attempt, solo and 1 or 0, claimed[1][2], record.crashes or 0 }
         if solo then
           next = id
           break
