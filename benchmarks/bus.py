@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from django_redis_bus import Stream
 
 
-def setup(job: Job) -> Stream:
+def setup(job: Job) -> Stream[Any]:
     """Set up Django and return the stream."""
     settings.configure(
         INSTALLED_APPS=["django_redis_bus"],

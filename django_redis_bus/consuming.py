@@ -91,7 +91,7 @@ def start_id(text: str) -> str:
         return "0"
     if text == "new":
         return "$"
-    if _ENTRY_ID.fullmatch(text):
+    if _ENTRY_ID.fullmatch(text) and all(int(part) < 2**64 for part in text.split("-")):
         return text
     try:
         moment = msgspec.convert(text, datetime)
@@ -208,7 +208,8 @@ def _loop(
     return GroupLoop(
         RedisGroupLink(bus.clients, keys, name=options.consumer),
         executor,
-        Pace(slots=executor.slots, batch=batch),
+        # A call of a batch handler costs about the same for one event as for many: a whole batch is one slot's work.
+        Pace(slots=batch if router.kind == "batch" else executor.slots, batch=batch),
         LoopOptions(
             stream=subscription.topic,
             group=subscription.group,

@@ -28,6 +28,7 @@ class Attributes(TypedDict, total=False):
     id: str | None
     time: datetime | None
     extensions: Mapping[str, str] | None
+    traceparent: str | None
 
 
 class MessageFactory:
@@ -49,6 +50,7 @@ class MessageFactory:
         id: str | None = None,
         time: datetime | None = None,
         extensions: Mapping[str, str] | None = None,
+        traceparent: str | None = None,
     ) -> Message:
         """Return the message for a concrete stream. See Stream.publish for the arguments and errors."""
         stream, name = address.stream, address.name
@@ -79,7 +81,7 @@ class MessageFactory:
             schema=dataschema(stream.name, version) if versioned else None,
             compressed=compressed,
             cause=cause,
-            traceparent=cause.traceparent if cause else None,
+            traceparent=attribute("traceparent", traceparent) if traceparent else cause.traceparent if cause else None,
             extensions=extensions,
         )
         return Message(topic=name, event_id=event_id, type=event_type, fields=fields)

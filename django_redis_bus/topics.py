@@ -101,6 +101,7 @@ class Stream(StreamTopic, Generic[T]):
             id: the event's id; default a random one.
             time: when it happened, aware; default now.
             extensions: further CloudEvents attributes, a mapping of text to text.
+            traceparent: W3C trace context to carry on; default that of the event being handled.
 
         Returns:
             Published, with the entry's id.
@@ -164,7 +165,7 @@ class Stream(StreamTopic, Generic[T]):
                 raise ConfigurationError(f"{name}: batch handlers are `def` functions.")
             if retry is not None and not isinstance(retry, Retry):
                 raise ConfigurationError(f"{name}: retry is a Retry(max_attempts=…), not {retry!r:.50}.")
-            if group is not None and not _GROUP.fullmatch(group):
+            if group is not None and not (_GROUP.fullmatch(str(group)) and group == str(group)):
                 raise ConfigurationError(
                     f"{name}: {group!r} is no group name: use 1 to 200 letters, digits and _ - . : @ + / < >."
                 )

@@ -6,7 +6,6 @@ import io
 import os
 import re
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -269,32 +268,3 @@ def test_max_events_makes_each_process_give_way_to_a_fresh_one(fleet: Fleet) -> 
     fleet.reconcile()
     assert len({line.split()[2] for line in fleet.lines()}) >= 3
     assert supervisor.stop() == 0
-
-
-# --- reload
-
-
-@pytest.mark.slow
-def test_reload_starts_it_again_when_code_changes(fleet: Fleet, tmp_path: Path) -> None:
-    # Given a module of the project's that handlers use
-    module = tmp_path / "project_code.py"
-    module.write_text("VALUE = 1\n")
-    environment = {
-        "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", ""), str(Path.cwd())]),
-        "BUS_TEST_IMPORT": "project_code",
-    }
-    consumer = fleet.start("--reload", environment=environment).ready()
-    fleet.publish(3)
-    fleet.reconcile()
-
-    # When it is edited
-    time.sleep(1.2)  # Django looks at the times of files, each second
-    module.write_text("VALUE = 2\n")
-    os.utime(module, (time.time() + 5, time.time() + 5))
-
-    # Then another process goes on
-    consumer.ready(2)
-    fleet.publish(3)
-    fleet.reconcile()
-    assert len({line.split()[2] for line in fleet.lines()}) == 2
-    assert set(fleet.log("done").values()) == {1}

@@ -9,25 +9,29 @@ from functools import partial
 from itertools import combinations
 
 from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as CheckWarning
 
 from .. import registry
 from ..core.config import BusConfig
 from ..core.exceptions import did_you_mean
 from ..core.handlers import Handler, conflicts
 from ..core.topics import StreamTopic
+from .emitted import Emitted, near_miss, of_bus
 
 
 def check_handlers(configs: Mapping[str, BusConfig]) -> list[CheckMessage]:
-    """bus.E010–E015: streams that overlap, and handlers that could not be called as they are bound."""
+    """bus.E010–E015, W010: streams that overlap, and handlers that could not be called as they are bound."""
     messages: list[CheckMessage] = []
-    for alias in configs:
+    for alias, config in configs.items():
         streams = registry.streams(alias)
+        emitted = of_bus(config)
         messages += _names(alias, streams)
         groups: dict[tuple[str, str], list[Handler]] = defaultdict(list)
         for handler in registry.handlers(alias):
             groups[handler.stream, handler.group].append(handler)
             messages += _signature(handler)
             messages += _types(handler, streams)
+            messages += _misspelt(handler, streams, emitted.get(handler.stream))
         for (stream, group), handlers in groups.items():
             messages += [Error(p.message, hint=p.hint, id=p.id) for p in conflicts(stream, group, handlers)]
     known = set(configs)
@@ -86,4 +90,20 @@ def _types(handler: Handler, streams: list[StreamTopic]) -> list[CheckMessage]:
             id="bus.E015",
         )
         for unknown in sorted(handler.types - declared.keys())
+    ]
+
+
+def _misspelt(handler: Handler, streams: list[StreamTopic], emitted: Emitted | None) -> list[CheckMessage]:
+    """Types that look like a slip of the pen. Any other type may be published by code."""
+    declared = any(s.name == handler.stream and s.payloads.by_type is not None for s in streams)
+    if emitted is None or declared or handler.types is None:
+        return []
+    return [
+        CheckWarning(
+            f"Handler {handler.name} wants type {wanted!r}, which no publisher sends to stream {handler.stream!r}.",
+            hint=f"Did you mean {meant!r}?",
+            id="bus.W010",
+        )
+        for wanted in sorted(handler.types)
+        if not emitted.has(wanted) and (meant := near_miss(wanted, emitted.types)) is not None
     ]

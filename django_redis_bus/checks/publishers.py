@@ -28,6 +28,8 @@ from django_redis_bus.publishers.models import ACTIONS
 from django_redis_bus.publishers.publisher import DELIVERIES
 from django_redis_bus.publishers.signals import find_sender
 
+from .publisher_payloads import check_payload
+
 
 def check_publishers(configs: Mapping[str, BusConfig]) -> list[CheckMessage]:
     """Return what is wrong with the publishers of every bus."""
@@ -65,6 +67,8 @@ class _Entry:
         yield from self.topic()
         yield from self.type()
         yield from self.delivery()
+        if self.model is not None:
+            yield from check_payload(self.alias, config, self.model, self.place)
 
     def error(self, number: str, key: str | None, message: str, hint: str) -> Error:
         return Error(f"{self._at(key)} {message}.", hint=hint.strip(), id=f"bus.{number}")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
+
+import msgspec
 
 from .events import Event
 from .exceptions import HopLimitExceeded
@@ -40,7 +43,18 @@ def cause_of(event: Event[Any] | None, *, max_hops: int) -> Cause | None:
             f"another would exceed MAX_HOPS = {max_hops}. A handler's own saves probably publish the event it handles: "
             "give the publisher a WHEN or ONLY_IF_CHANGED, or raise MAX_HOPS if the chain is meant to be this long."
         )
-    return Cause(child_traceparent(event.traceparent), event.correlation_id or event.id, event.id, hops)
+    return Cause(child_traceparent(event.traceparent), event.correlation_id or event.id or None, event.id or None, hops)
+
+
+def together(events: Sequence[Event[Any]]) -> Event[Any]:
+    """Return the event that stands for a batch: what it causes is as far from the first as the batch's farthest.
+
+    With several events nobody can say which of them was the cause, so it has no id.
+    """
+    farthest = max(events, key=lambda event: event.hops)
+    if len(events) == 1:
+        return farthest
+    return msgspec.structs.replace(farthest, id="", correlation_id=None, traceparent=None, key=None, subject=None)
 
 
 def child_traceparent(parent: str | None) -> str | None:

@@ -84,7 +84,7 @@ class BusConfig:
     """One alias of REDIS_BUS."""
 
     alias: str
-    location: str
+    location: str = field(repr=False)  # may hold a password, as the options may
     key_prefix: str = ""
     source: str = "django"
     serializer: str = "json"
@@ -95,7 +95,7 @@ class BusConfig:
     timeout_s: float = 1.0
     max_hops: int = 16
     middleware: tuple[str, ...] | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     publishers: Mapping[str, PublisherConfig] = field(default_factory=dict)
     streams: Mapping[str, StreamConfig] = field(default_factory=dict)
     channels: tuple[str, ...] = ()

@@ -47,7 +47,10 @@ def encode(
     if traceparent is not None:
         fields += ("ce_traceparent", traceparent)
     if cause is not None:
-        fields += ("ce_correlationid", cause.correlation_id or "", "ce_causationid", cause.causation_id or "")
+        if cause.correlation_id is not None:
+            fields += ("ce_correlationid", cause.correlation_id)
+        if cause.causation_id is not None:
+            fields += ("ce_causationid", cause.causation_id)
         fields += ("ce_hops", str(cause.hops))
     if extensions:
         for name, value in extensions.items():

@@ -5,7 +5,8 @@ BusError
 ├── UnknownTopic                a topic that nothing declares (also a LookupError)
 ├── PayloadError                data that does not fit its topic (also a ValueError)
 │   └── EventTooLarge
-├── PublishError                Redis refused this one event
+├── PublishError                Redis refused this command
+│   └── AccessRefused           wrong password, or a user without the permission
 ├── HopLimitExceeded            events that cause each other in a circle
 ├── UnreadableEntry             an entry that cannot become an Event; ends as a dead letter
 ├── ConsumerNameTaken           a live consumer already has this name
@@ -62,7 +63,11 @@ class EventTooLarge(PayloadError):
 
 
 class PublishError(BusError):
-    """Redis was reached and refused this event."""
+    """Redis was reached and refused this command."""
+
+
+class AccessRefused(PublishError):
+    """Wrong password, or a user who lacks a permission."""
 
 
 class HopLimitExceeded(BusError):

@@ -28,6 +28,27 @@ class _Row(NamedTuple):
     instance: Model | None
 
 
+def type_text(model: type[Model], config: PublisherConfig) -> str:
+    """Return TYPE, or what stands for it: a pattern in which {action} is still to be filled in."""
+    return config.type or f"{model._meta.app_label}.{model._meta.model_name}.{{action}}"
+
+
+def data_fields(model: type[Model], config: PublisherConfig) -> dict[str, Field[Any, Any]]:
+    """Return the field of each name in the data, as FIELDS and EXCLUDE ask for; PAYLOAD is not looked at.
+
+    Raises ConfigurationError for a name that is no column.
+    """
+    if config.fields is not None and config.fields != "__all__":
+        names = list(config.fields)
+    elif config.fields or config.exclude:
+        names = [field.name for field in model._meta.concrete_fields]
+    else:
+        names = [field.name for field in key_fields(model)]
+    excluded = {column_field(model, name) for name in config.exclude}
+    fields = {name: column_field(model, name) for name in names}
+    return {name: field for name, field in fields.items() if field not in excluded}
+
+
 class ModelPublisher(Publisher):
     """Publishes what happens to the instances of one model.
 
@@ -43,13 +64,12 @@ class ModelPublisher(Publisher):
         unknown = set(config.actions) - set(ACTIONS)
         if unknown:
             raise ConfigurationError(f"unknown ACTIONS: {', '.join(sorted(unknown))}")
-        opts = self.model._meta
         self._own_key = [field.attname for field in key_fields(self.model)]
         self._columns = {field.attname: field for field in key_fields(self.model)}
         self._attributes = False
         self._data = [] if self.payload else self._data_columns()
         self._topic = Template(config.topic, self._lookup)
-        event_type = config.type or f"{opts.app_label}.{opts.model_name}.{{action}}"
+        event_type = type_text(self.model, config)
         self._types = {a: Template(event_type.replace("{action}", a), self._lookup) for a in ACTIONS}
         self._key = self._lookup(config.key) if config.key else None
         self.reader = Reader(self.model, self._columns.values())
@@ -70,16 +90,7 @@ class ModelPublisher(Publisher):
 
     def _data_columns(self) -> list[tuple[str, str]]:
         """Return the name in the data and the attname of each column that FIELDS and EXCLUDE ask for."""
-        config = self.config
-        if config.fields is not None and config.fields != "__all__":
-            names = list(config.fields)
-        elif config.fields or config.exclude:
-            names = [field.name for field in self.model._meta.concrete_fields]
-        else:
-            names = [field.name for field in key_fields(self.model)]
-        excluded = {column_field(self.model, name) for name in config.exclude}
-        fields = {name: column_field(self.model, name) for name in names}
-        return [(name, self._read(field)) for name, field in fields.items() if field not in excluded]
+        return [(name, self._read(field)) for name, field in data_fields(self.model, self.config).items()]
 
     def _read(self, field: Field[Any, Any]) -> str:
         self._columns[field.attname] = field

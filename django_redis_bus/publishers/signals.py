@@ -37,6 +37,11 @@ def find_sender(path: str | None) -> Any:
     return import_string(path)
 
 
+def type_text(source: str, config: PublisherConfig) -> str:
+    """Return TYPE, or what stands for it: the name of the signal after the SOURCE of the bus."""
+    return config.type or f"{source}.{(config.signal or '').rpartition('.')[2]}"
+
+
 class SignalPublisher(Publisher):
     """Publishes each sending of one signal.
 
@@ -53,7 +58,7 @@ class SignalPublisher(Publisher):
         path = config.signal or ""
         self._signal = find_signal(path)
         self._sender = find_sender(config.sender)
-        self._type = Template(config.type or f"{source}.{path.rpartition('.')[2]}", in_kwargs)
+        self._type = Template(type_text(source, config), in_kwargs)
         self._topic = Template(config.topic, in_kwargs)
         self._key = in_kwargs(config.key) if config.key else None
         self._data = [(name, in_kwargs(name)) for name in config.fields or ()]

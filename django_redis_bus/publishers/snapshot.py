@@ -16,6 +16,8 @@ from django.db.models.fields.files import FieldFile
 
 from django_redis_bus.core.exceptions import ConfigurationError, did_you_mean
 
+from .decimals import Rounding, rounding
+
 # What a column of Django's own field classes holds once it is stored. `Order(total="9.90")` holds a str
 # until it is loaded again; the event says Decimal both times.
 _KINDS: Mapping[str, type] = {
@@ -39,6 +41,8 @@ class Column(NamedTuple):
     clean: Callable[[Any], Any]
     """Makes what was assigned what will be loaded."""
     generated: bool
+    kept: Rounding | None
+    """Makes a decimal what the column of a database keeps of it; None if that is all of it."""
 
 
 def column_field(model: type[Model], name: str) -> Field[Any, Any]:
@@ -75,10 +79,11 @@ def column(field: Field[Any, Any]) -> Column:
     target = field
     while isinstance(target, ForeignKey):
         target = target.target_field
+    kept = rounding(target)
     # A field class of someone else's may well hold something that to_python() would not take.
-    own = type(target).__module__.startswith("django.db.models.")
+    own = kept is not None or type(target).__module__.startswith("django.db.models.")
     kind = _KINDS.get(target.get_internal_type()) if own else None
-    return Column(field.attname, kind, _cleaner(target, kind), getattr(field, "generated", False))
+    return Column(field.attname, kind, _cleaner(target, kind), getattr(field, "generated", False), kept)
 
 
 def _cleaner(field: Field[Any, Any], kind: type | None) -> Callable[[Any], Any]:
@@ -130,7 +135,7 @@ class Reader:
         loaded = instance.__dict__
         return [
             attname
-            for attname, (_, kind, _, generated) in self.columns.items()
+            for attname, (_, kind, _, generated, _) in self.columns.items()
             if attname not in loaded
             or (type(loaded[attname]) is not kind and hasattr(loaded[attname], "resolve_expression"))
             or (generated and updated and _GENERATED_GO_STALE)
@@ -152,7 +157,9 @@ class Reader:
         if lacking := [attname for attname in missing if attname not in fetched]:
             raise LookupError(f"the row is gone, and the instance does not hold {', '.join(lacking)}")
         values = {}
-        for attname, kind, clean, _ in self.columns.values():
+        for attname, kind, clean, _, kept in self.columns.values():
             value = fetched[attname] if attname in fetched else getattr(instance, attname)
-            values[attname] = value if value is None or type(value) is kind else clean(value)
+            if value is not None and type(value) is not kind:
+                value = clean(value)
+            values[attname] = value if kept is None else kept(value, using)
         return values

@@ -127,15 +127,12 @@ class AsyncExecutor:
     def _take(self, deliveries: list[Delivery]) -> None:
         start = [d for d in deliveries if self._lanes.admit(d)]
         self._waiting.extend(start)
-        begin = self._loop.create_task(self._begin())
+        begin = self._loop.create_task(self._dispatcher.abegin())
         self._tasks.add(begin)
         begin.add_done_callback(self._tasks.discard)
-
-    async def _begin(self) -> None:
-        try:
-            await self._dispatcher.abegin()
-        finally:
-            self._start()
+        # Not after it: what cleans database connections waits for their thread, and so do the handlers that need one,
+        # in the order of asking. The others need not wait.
+        self._start()
 
     def _start(self) -> None:
         while self._waiting and len(self._tasks) <= self.slots and not self._closed:

@@ -29,6 +29,7 @@ class Claiming:
     ) -> None:
         self.lost = 0
         """Pending entries whose payload someone had trimmed away."""
+        self._leases_first = False
         self._link = link
         self._name = name
         self._lease_ms = int(lease_s * 1000)
@@ -69,7 +70,10 @@ class Claiming:
     def claim(self, room: int, in_hand: Callable[[], Sequence[bytes]], *, suspects: bool) -> list[Delivery]:
         """Do what is most due. Returns what was taken, at most `room`; a suspect comes alone, and only if wanted."""
         now = monotonic()
-        if self._timers.due_retries(now):
+        # In turn, if both are due: neither may keep the other waiting for ever.
+        self._leases_first = not self._leases_first
+        leases_first = self._leases_first and self._timers.due_leases(now)
+        if self._timers.due_retries(now) and not leases_first:
             claimed = self._link.claim_due(room, suspects)
             self._timers.retries_claimed(monotonic(), more=len(claimed.deliveries) >= room)
         elif self._timers.due_leases(now):

@@ -11,6 +11,7 @@ from threading import current_thread, main_thread
 from time import perf_counter
 from typing import Any
 
+from ..core.causation import together
 from ..core.events import Event
 from ..core.exceptions import UnreadableEntry
 from ..core.handlers import Handler, MiddlewareHooks, Router
@@ -171,7 +172,8 @@ class Dispatcher:
         started = perf_counter()
         errors: list[BaseException | None] = [None] * len(items)
         try:
-            said = self._call(handler, items[0][1], [event for _, event in items])
+            events = [event for _, event in items]
+            said = self._call(handler, together(events), events)
             errors = _each(said, len(items), handler)
         except BaseException as error:
             errors = [error] * len(items)

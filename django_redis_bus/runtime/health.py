@@ -18,6 +18,7 @@ class Health:
     def __init__(self) -> None:
         self._lock = Lock()
         self._ill: dict[str, int] = {}
+        self._refused: dict[str, int] = {}
         self._since = 0.0
 
     def trouble(self, who: str, error: Exception, luck: float) -> float:
@@ -30,8 +31,17 @@ class Health:
         wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(tries - 1, 10))
         return wait * (1 - luck / 2)
 
+    def refused(self, who: str, error: Exception, luck: float) -> float:
+        """Note that Redis refuses what `who` alone asks for. Returns the seconds to wait before the next try."""
+        tries = self._refused[who] = self._refused.get(who, 0) + 1
+        if tries == 1:
+            logger.error("%s: tried again until it is mended. %s", who, error)
+        return float(LONGEST_WAIT_S * (1 - luck / 2))
+
     def fine(self, who: str) -> None:
         """Note that `who` got an answer."""
+        if self._refused.pop(who, None):
+            logger.warning("%s: goes on", who)
         if who not in self._ill:
             return
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from ..core.envelope import key_of
 from ..core.ports import Delivery
@@ -43,3 +44,9 @@ class Lanes:
         for lane in self._waiting.values():
             lane.clear()
         return waiting
+
+
+def by_key(deliveries: Sequence[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
+    """Return those with an ordering key, and those without."""
+    keyed = [d for d in deliveries if key_of(d.fields) is not None]
+    return keyed, [d for d in deliveries if key_of(d.fields) is None]

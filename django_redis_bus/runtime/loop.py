@@ -7,12 +7,13 @@ from collections.abc import Callable
 from threading import Lock
 from time import monotonic, sleep
 
-from ..core.exceptions import GroupMissing, TransportError
+from ..core.exceptions import AccessRefused, GroupMissing, PublishError, TransportError
 from ..core.pace import TURN_S, Pace
 from ..core.ports import Delivery, GroupLink, Opened
 from .claiming import Claiming
 from .executors import Executor
 from .health import Health
+from .lanes import by_key
 from .options import LoopOptions
 from .quota import Quota
 from .settling import Settling
@@ -20,22 +21,16 @@ from .stopping import Stopping
 
 logger = logging.getLogger("django_redis_bus.consumer")
 
-BLOCK_MS = 500
-"""An idle read waits so long: the time to notice a stop."""
-GONE_WAIT_S = 0.05
-"""Before a group that has gone is made anew."""
+BLOCK_MS = 500  # an idle read waits so long: the time to notice a stop
+GONE_WAIT_S = 0.05  # before a group that has gone is made anew
 
 
 class GroupLoop:
     """Runs in one thread from `run` to its end.
 
     Args:
-        link: the consumer's connection.
-        executor: runs deliveries.
-        pace: says how many to read.
-        options: see LoopOptions.
-        stopping: asked to stop?
-        health: shared by the loops of the process.
+        link, executor, pace, options: its own.
+        stopping, health: shared by the loops of the process.
         luck: returns a random number in [0, 1).
         opened: called with the state of the group, once, before the first read.
         alone: held while a suspect runs; shared by the loops of the process, for if it dies, one is to blame.
@@ -71,7 +66,7 @@ class GroupLoop:
         self._told = self._entered = self._gone = False
         self._claiming = Claiming(link, options.name, lease_s=options.lease_s, retention=options.retention, luck=luck)
         self._next: list[Delivery] = []
-        self._full = False
+        self._full = self._claimed = False
         self._quota = Quota(options)
         self._turn_ends = 0.0
 
@@ -97,8 +92,6 @@ class GroupLoop:
         if in_hand := self.settling.in_hand():
             self.link.release(in_hand)
 
-    # --- the loop
-
     def run(self) -> None:
         """Consume until asked to stop, or until `burst` or `max_events` is reached. Never raises; see `fatal`."""
         try:
@@ -122,6 +115,11 @@ class GroupLoop:
         except GroupMissing as error:
             logger.warning("%s: the group has gone and is made anew (%s)", self.options.name, error)
             wait_s = GONE_WAIT_S * (1 + self._luck())
+        except PublishError as error:
+            # WRONGTYPE, NOPERM: this stream's trouble alone. Who is not let in at all need not try for ever.
+            if isinstance(error, AccessRefused) and not self._told:
+                raise
+            wait_s = self._health.refused(self.options.name, error, self._luck())
         except TransportError as error:
             wait_s = self._health.trouble(self.options.name, error, self._luck())
         else:
@@ -195,8 +193,7 @@ class GroupLoop:
         self.settling.lease(fresh, since)
         if monotonic() - since > self.options.lease_s / 2:
             # They came while a handler ran for longer than expected: a peer may have them already.
-            self.settling.give_back(fresh)
-            return
+            fresh = self.settling.still_ours(fresh)
         self._quota.took(len(fresh))
         self._next += fresh
 
@@ -206,8 +203,11 @@ class GroupLoop:
         left = self.executor.feed(batch, self._keep_going)
         if left:
             # Asked to stop, or the batch takes longer than anyone could know when it was read: others may have it.
-            self.settling.give_back(left)
-            self._quota.gave_back(len(left))
+            # But what has a key stays here and is renewed, for later events of its key would overtake it.
+            keep, back = ([], left) if self._stopping.requested else by_key(left)
+            self._next = keep + self._next
+            self.settling.give_back(back)
+            self._quota.gave_back(len(back))
         if self.executor.inline:
             self._pace.measured(len(batch) - len(left), monotonic() - started)
 
@@ -222,14 +222,16 @@ class GroupLoop:
         if not self._claiming.is_time():
             return
         self._claiming.tidy()
-        room = self._quota.room(self._pace.chunk)
-        if room <= 0 or self._held > 2 * self._pace.soon or self.settling.stuck(self._pace.batch):
+        room = self._quota.room(self._pace.room(self._held))
+        if self._claimed or room <= 0 or self.settling.stuck(self._pace.batch):
+            self._claimed = False  # new entries have their turn after each claim, however many retries are due
             return
         suspects = self._alone.acquire(blocking=False)
         try:
             deliveries = self._claiming.claim(room, self.settling.in_hand, suspects=suspects)
             if not deliveries:
                 return
+            self._claimed = True
             self._quota.took(len(deliveries))
             self.settling.lease(deliveries, monotonic())
             if deliveries[0].solo:
@@ -263,8 +265,6 @@ class GroupLoop:
             return
         if self._quota.idle(searching=self._claiming.searching):
             self._claiming.look_now()
-
-    # --- the end
 
     def _finish(self) -> None:
         """Let running handlers finish until the deadline, settle, release the rest, leave."""

@@ -79,6 +79,15 @@ class Settling:
         """Take in finished deliveries."""
         self._done += done
 
+    def still_ours(self, deliveries: list[Delivery]) -> list[Delivery]:
+        """Renew the leases of these at once; return those that no other has taken."""
+        gone = set(self._link.renew([d.entry_id for d in deliveries]))
+        for entry_id in gone:
+            self._leases.pop(entry_id, None)
+        ours = [d for d in deliveries if d.entry_id not in gone]
+        self.lease(ours, monotonic())
+        return ours
+
     def give_back(self, deliveries: list[Delivery]) -> None:
         """Take in deliveries that did not run, for `release`."""
         self._back += [d.entry_id for d in deliveries]

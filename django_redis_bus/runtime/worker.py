@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from threading import Thread
+from time import monotonic, sleep
 
 from ..core.exceptions import BusError
 from .keeping import Keeper
@@ -55,6 +56,13 @@ class Worker:
         finally:
             self._keeper.stop()
             self._at_end()
+
+    def stop_soon(self) -> None:
+        """Ask the loops to stop and give them a moment; called from another thread as the process ends."""
+        self._stopping.request()
+        end = monotonic() + PATIENCE_S
+        while not all(loop.ended for loop in self.loops) and monotonic() < end:
+            sleep(0.02)
 
     def run_here(self) -> int:
         """Run the loops one after the other in this thread; for a burst, in tests and scripts."""

@@ -85,6 +85,9 @@ class Clients:
         loop = asyncio.get_running_loop()
         pool = self._async.get(loop)
         if pool is None:
+            # A pool holds its loop, so the weak key alone would never go: `async_to_sync` makes a loop per call.
+            for ended in [known for known in list(self._async) if known.is_closed()]:
+                self._async.pop(ended, None)
             pool = aio.ConnectionPool.from_url(
                 self.url(), retry=AsyncRetry(NoBackoff(), 0), **self._arguments(self.timeout_s)
             )

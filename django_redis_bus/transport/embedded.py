@@ -122,16 +122,19 @@ def _leave(directory: Path, use: _Use) -> None:
 
 def _prepared(directory: Path) -> Path:
     try:
-        if not directory.exists():
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = not directory.exists()
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if fresh:
             (directory / ".gitignore").write_text("*\n")  # events do not belong into a repository
         directory = directory.resolve()
-        mode = directory.stat().st_mode
+        found = directory.stat()
+        mode, owner = found.st_mode, found.st_uid
     except OSError as error:
         raise ConfigurationError(f"embedded:// cannot use {directory}: {error}") from error
-    if mode & stat.S_IWOTH:
+    # Who may write there could have this process run any program as the server.
+    if mode & (stat.S_IWOTH | stat.S_IWGRP) or owner != os.geteuid():
         raise ConfigurationError(
-            f"embedded:// does not use {directory}: everybody may write there. Name a folder of your own."
+            f"embedded:// does not use {directory}: others own it or may write there. Name a folder of your own."
         )
     return directory
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis.exceptions as theirs
 
-from ..core.exceptions import BusError, GroupMissing, OutOfMemory, PublishError, Unavailable
+from ..core.exceptions import AccessRefused, BusError, GroupMissing, OutOfMemory, PublishError, Unavailable
 
 _TROUBLE = (
     "LOADING",
@@ -37,7 +37,7 @@ def translate(error: BaseException, *, where: str) -> BusError:
     message = str(error)
     gone = ("the stream key no longer exists", "no such key", "nogroup ")
     if isinstance(error, theirs.AuthenticationError | theirs.NoPermissionError | theirs.AuthorizationError):
-        return PublishError(f"Redis at {where} refuses this user: {message}")
+        return AccessRefused(f"Redis at {where} refuses this user: {message}")
     if any(text in message.lower() for text in gone):
         return GroupMissing(f"Redis at {where}: {message}")
     if isinstance(error, theirs.OutOfMemoryError) or "OOM" in message or "used memory > 'maxmemory'" in message:

@@ -11,7 +11,9 @@ from django.core.checks import CheckMessage
 
 from django_redis_bus import conf
 from django_redis_bus.checks import check_bus
+from django_redis_bus.checks.emitted import of_bus
 from django_redis_bus.checks.handlers import check_handlers
+from django_redis_bus.core.patterns import Pattern
 
 Declare = Callable[..., Any]
 
@@ -163,3 +165,78 @@ def test_a_stream_without_declared_types_takes_any(declare: Declare) -> None:
     def charge(event: object) -> None: ...
 
     assert found() == []
+
+
+class TestTypesThatPublishersSend:
+    @pytest.fixture
+    def hints(self, declare: Declare, bus_settings: Callable[..., None]) -> Callable[..., list[str | None]]:
+        """What a handler of events:order that wants `wanted` is told, beside one publisher."""
+
+        def run(wanted: str, payload: Any = None, **entry: Any) -> list[str | None]:
+            if "SIGNAL" not in entry:
+                entry = {"MODEL": "tests_app.Order"} | entry
+            bus_settings(SOURCE="shop", PUBLISHERS={"p": {"TOPIC": "events:order"} | entry})
+            declare("events:other")
+            orders = declare(payload=payload)
+
+            @orders.handler(types=[wanted])
+            def charge(event: object) -> None: ...
+
+            messages = check_handlers(conf.configs())
+            assert all(m.id == "bus.W010" and "charge wants type" in m.msg for m in messages)
+            return [m.hint for m in messages]
+
+        return run
+
+    @pytest.mark.parametrize(
+        ("wanted", "entry", "meant"),
+        [
+            ("tests_app.order.craeted", {}, "tests_app.order.created"),
+            ("tests_app.Tag.updated", {"MODEL": "tests_app.Tag"}, "tests_app.tag.updated"),
+            ("tests.app.order.deleted", {}, "tests_app.order.deleted"),
+            ("shop.order.shiped", {"TYPE": "shop.order.shipped"}, "shop.order.shipped"),
+            ("shop.ordr.created", {"TYPE": "shop.order.{action}"}, "shop.order.created"),
+            ("shop.user_loged_in", {"SIGNAL": "django.contrib.auth.signals.user_logged_in"}, "shop.user_logged_in"),
+        ],
+    )
+    def test_w010(self, hints: Callable[..., Any], wanted: str, entry: dict[str, Any], meant: str) -> None:
+        # Given a publisher, and a handler of a type that is nearly one of its types
+        # Then the handler's author is asked
+        assert hints(wanted, **entry) == [f"Did you mean {meant!r}?"]
+
+    @pytest.mark.parametrize(
+        ("wanted", "entry"),
+        [
+            ("tests_app.order.created", {}),
+            # Only the beginning is the same: code may well publish these
+            ("shop.order.paid", {"TYPE": "shop.order.placed"}),
+            ("tests_app.order.updated", {"ACTIONS": ["created"]}),
+            ("tests_app.order.line.created", {}),
+            ("stock.low", {}),
+            # Somewhere else
+            ("tests_app.order.craeted", {"TOPIC": "events:other"}),
+            # Only an event tells
+            ("tests_app.order.craeted", {"TYPE": "tests_app.order.{status}"}),
+            # What other checks report
+            ("tests_app.order.craeted", {"MODEL": "tests_app.Nothing"}),
+            ("tests_app.order.craeted", {"TOPIC": "no topic"}),
+            ("tests_app.order.craeted", {"TOPIC": "events:undeclared"}),
+            ("tests_app.order.craeted", {"TYPE": "tests_app.{"}),
+        ],
+    )
+    def test_other_types_are_fine(self, hints: Callable[..., Any], wanted: str, entry: dict[str, Any]) -> None:
+        assert hints(wanted, **entry) == []
+
+    def test_a_declared_type_is_no_slip(self, hints: Callable[..., Any]) -> None:
+        types = {"shop.order.shipped": None, "shop.order.shiped": None}
+        assert hints("shop.order.shiped", payload=types, TYPE="shop.order.shipped") == []
+
+    def test_a_type_that_another_publisher_might_send(self, hints: Callable[..., Any], declare: Declare) -> None:
+        # Given two publishers: one of a fixed type, one whose types only its events tell
+        assert hints("shop.order.shiped", TYPE="shop.order.shipped")
+        emitted = of_bus(conf.configs()["default"])["events:order"]
+        assert not emitted.has("shop.order.shiped")
+        # When one of the other's types may be the one wanted
+        emitted.patterns.append(Pattern("shop.order.{status}"))
+        # Then it counts as sent
+        assert emitted.has("shop.order.shiped")

@@ -48,7 +48,7 @@ def test_data_that_is_not_what_the_entry_says_is_undecodable(content_type: bytes
     assert error.reason == Reason.UNDECODABLE
 
 
-@pytest.mark.parametrize("levels", [5_000, 1_000_000])
+@pytest.mark.parametrize("levels", [100_000, 1_000_000])
 @pytest.mark.parametrize("payload", [None, OrderData, OrderModel])
 @pytest.mark.parametrize(
     ("content_type", "opening"),
@@ -64,7 +64,7 @@ def test_data_nested_too_deeply_is_undecodable_or_no_payload(
     assert error.reason in {Reason.UNDECODABLE, Reason.INVALID_PAYLOAD}
 
 
-@pytest.mark.parametrize("levels", [5_000, 1_000_000])
+@pytest.mark.parametrize("levels", [100_000, 1_000_000])
 def test_closed_deep_nesting_without_a_payload_type_is_undecodable(levels: int) -> None:
     error = refusal(entry(data=b"[" * levels + b"]" * levels), reader(max_bytes=10**8))
     assert error.reason == Reason.UNDECODABLE

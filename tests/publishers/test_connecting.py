@@ -66,7 +66,7 @@ def test_two_publishers_of_one_model(bus_settings: Any, data: Data) -> None:
         PUBLISHERS={"a": entry | {"FIELDS": ["status"]}, "b": entry | {"FIELDS": ["total"]}},
     )
     Order.objects.create()
-    assert data() == [{"status": "new"}, {"total": "0"}]
+    assert data() == [{"status": "new"}, {"total": "0.00"}]
 
 
 @pytest.mark.django_db

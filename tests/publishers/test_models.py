@@ -89,7 +89,7 @@ def test_all_fields(publisher: Configure, data: Data) -> None:
             "id": order.pk,
             "customer": None,
             "status": "new",
-            "total": "0",
+            "total": "0.00",
             "placed_at": "2026-11-22T12:30:00Z",
             "invoice": "",
             "extra": {"gift": True},

@@ -11,7 +11,7 @@ from django_redis_bus.transport.clients import Clients
 from django_redis_bus.transport.group import RedisGroupLink
 from tests.servers import Server
 
-RELEASED_MS = 86_400_000
+RELEASED_MS = 315_360_000_000
 
 
 class Group:

@@ -63,7 +63,9 @@ def test_a_socket_directory_of_another_user_is_refused(
     directory: Path, short_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(short_dir))
+    monkeypatch.setattr(embedded, "_prepared", lambda path: path)
     monkeypatch.setattr(server_process.os, "geteuid", lambda: 4711)
+    directory.mkdir()
     (short_dir / "django-redis-bus-4711").mkdir(mode=0o700)
 
     with pytest.raises(ConfigurationError, match="not a directory of this user alone"):
@@ -89,7 +91,7 @@ def test_a_directory_that_everybody_may_write_to_is_refused(directory: Path) -> 
     directory.mkdir()
     directory.chmod(0o777)
 
-    with pytest.raises(ConfigurationError, match="everybody may write there"):
+    with pytest.raises(ConfigurationError, match="others own it or may write there"):
         embedded.start(directory)
 
 
@@ -183,3 +185,12 @@ def test_locations(tmp_path: Path, connect: Any) -> None:
 def test_another_scheme_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="redis://localhost"):
         embedded.resolve("redis://localhost", tmp_path)
+
+
+def test_a_directory_of_another_user_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Its owner could have any program started as the server, by this user
+    directory.mkdir()
+    monkeypatch.setattr(embedded.os, "geteuid", lambda: 4711)
+
+    with pytest.raises(ConfigurationError, match="others own it"):
+        embedded.start(directory)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 import redis.exceptions as theirs
 
-from django_redis_bus.core.exceptions import BusError, GroupMissing, OutOfMemory, PublishError, Unavailable
+from django_redis_bus.core.exceptions import (
+    AccessRefused,
+    BusError,
+    GroupMissing,
+    OutOfMemory,
+    PublishError,
+    Unavailable,
+)
 from django_redis_bus.transport.errors import translate
 
 
@@ -28,8 +35,8 @@ from django_redis_bus.transport.errors import translate
         (theirs.TimeoutError("Timeout reading from socket"), Unavailable),
         (OSError(9, "Bad file descriptor"), Unavailable),
         (theirs.MaxConnectionsError("Too many connections"), Unavailable),
-        (theirs.AuthenticationError("invalid username-password pair"), PublishError),
-        (theirs.NoPermissionError("this user has no permissions to run xadd"), PublishError),
+        (theirs.AuthenticationError("invalid username-password pair"), AccessRefused),
+        (theirs.NoPermissionError("this user has no permissions to run xadd"), AccessRefused),
         (theirs.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"), PublishError),
         (theirs.ResponseError("DB index is out of range"), PublishError),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import shlex
@@ -11,7 +12,6 @@ import threading
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import autoreload
 
 from ... import conf
 from ...bus import buses
@@ -23,6 +23,7 @@ from ...core.ports import Opened
 from ...runtime.stopping import Stopping
 from ...runtime.supervisor import EXIT_CUT_OFF, PARENT_VARIABLE, Supervisor, orphaned, supervised
 from ...runtime.worker import Worker
+from ..reloading import run_with_reloader
 
 EXIT_USAGE = 2
 
@@ -75,7 +76,7 @@ class Command(BaseCommand):
                 raise CommandError("--reload runs one process; leave --processes away.", returncode=EXIT_USAGE)
             # What Django's reloader starts again and again would outlive it if it is killed.
             os.environ.setdefault(PARENT_VARIABLE, str(os.getpid()))
-            autoreload.run_with_reloader(self._consume_until_edited, options)
+            run_with_reloader(self._consume_until_edited, options)
         elif options["processes"] > 1:
             if options["consumer"]:
                 raise CommandError("--consumer names one process; leave --processes away.", returncode=EXIT_USAGE)
@@ -115,6 +116,9 @@ class Command(BaseCommand):
         worker = self._build(options, stopping)
         if threading.current_thread() is threading.main_thread():
             _on_signals(stopping.request)
+        else:
+            # The reloader ends this process from its main thread; an embedded server goes after this, not before.
+            atexit.register(worker.stop_soon)
         code = worker.run()
         counts = [loop.settling.counts for loop in worker.loops]
         handled = sum(c.handled for c in counts)
@@ -217,13 +221,10 @@ _seconds.__name__ = "time of at least 1 second, such as 30 or 2m,"
 
 def child_arguments(options: dict[str, Any]) -> list[str]:
     """Return the arguments of one process of a supervised set."""
-    arguments = ["consume_stream", *options["streams"], "--bus", options["bus"]]
-    for group in options["group"]:
-        arguments += ["--group", group]
-    for name in ("threads", "batch", "max_events", "lease"):
-        if options[name]:
-            arguments += [f"--{name.replace('_', '-')}", str(options[name])]
-    arguments += ["--from", options["start"]]
+    arguments = ["consume_stream", f"--bus={options['bus']}", *(f"--group={group}" for group in options["group"])]
+    given = [name for name in ("threads", "batch", "max_events", "lease") if options[name]]
+    arguments += [f"--{name.replace('_', '-')}={options[name]}" for name in given]
+    arguments.append(f"--from={options['start']}")
     if options["burst"]:
         arguments.append("--burst")
-    return arguments
+    return [*arguments, "--", *options["streams"]]

@@ -9,7 +9,8 @@
 --   never arrived), except what it has in hand
 --   suspects '0': leave suspects alone, the caller has no time for them now
 -- Returns {{id, attempt, solo, fields, crashes}…, ids whose payload is gone…, next cursor or '-' after a full round}
-local RELEASED_MS = 86400000
+-- ten years: no lease is as long
+local RELEASED_MS = 315360000000
 local SCAN = 500
 local group, consumer, lease, count = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local cursor, own, suspects = ARGV[5], ARGV[6] == '1', ARGV[7] == '1'

@@ -2,7 +2,8 @@
 -- Guarantees: what the caller owns and did not run can be claimed at once by anyone; no attempt is counted for it.
 -- KEYS stream failures   ARGV group consumer id…
 -- Returns how many were released
-local RELEASED_MS = 86400000
+-- ten years: no lease is as long
+local RELEASED_MS = 315360000000
 local released = 0
 for i = 3, #ARGV do
   local id = ARGV[i]
