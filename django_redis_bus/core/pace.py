@@ -51,13 +51,6 @@ class Pace:
             return max(0, min(self.batch, self.slots - held))
         return self.chunk if 2 * soon - held >= self.chunk else 0
 
-    def room(self, held: int) -> int:
-        """Return how many retries and leases of others to take while `held` events are running or waiting here."""
-        soon = self.soon
-        if soon <= self.slots:
-            return max(0, min(self.batch, self.slots - held))
-        return self.chunk if held <= 2 * soon else 0
-
     def enough(self) -> int:
         """Return how many finished events are worth a round trip before the turn is over."""
         return 1 if self.soon <= self.slots else max(1, self.chunk // 2)

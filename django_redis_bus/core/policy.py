@@ -61,6 +61,8 @@ class Retry(Exception):
         super().__init__(message or (f"again in {after} s" if after is not None else "again"))
         if max_attempts < 1:
             raise ValueError("Retry(max_attempts=…) counts the first run too: give 1 or more.")
+        if max_crashes < 1:
+            raise ValueError("Retry(max_crashes=…) must be 1 or more.")
         if not all(isfinite(s) and s >= 0 for s in (backoff_s, max_backoff_s, 0 if after is None else after)):
             raise ValueError("Retry: seconds must be finite and not negative.")
         if not 0 <= jitter <= 1 or not 1 <= factor < inf:

@@ -151,6 +151,7 @@ class GroupLoop:
         held = self._held
         want = self._want(held, batch)
         asked_at = monotonic()
+        self._claimed = self._claimed and not want
         if want or acks:
             self.link.send(acks, want, self._block_ms(held) if want else None)
         self._next = []
@@ -222,9 +223,9 @@ class GroupLoop:
         if not self._claiming.is_time():
             return
         self._claiming.tidy()
-        room = self._quota.room(self._pace.room(self._held))
+        room = self._quota.room(self._pace.want(self._held))
+        # New entries have their turn after each claim, however many retries are due.
         if self._claimed or room <= 0 or self.settling.stuck(self._pace.batch):
-            self._claimed = False  # new entries have their turn after each claim, however many retries are due
             return
         suspects = self._alone.acquire(blocking=False)
         try:
