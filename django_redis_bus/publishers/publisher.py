@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,7 @@ logger = logging.getLogger("django_redis_bus.publishers")
 DELIVERIES = ("on_commit", "immediate")
 
 
-class Publisher:
+class Publisher(ABC):
     """One entry of PUBLISHERS, ready to work: every path imported, every field found.
 
     Subclasses connect their receivers in `connect()` and call `publish()` from them.
@@ -43,9 +44,9 @@ class Publisher:
         self.when = function(config.when)
         self._connected: list[tuple[Signal, Any, str]] = []
 
+    @abstractmethod
     def connect(self) -> None:
         """Connect the receivers."""
-        raise NotImplementedError
 
     def disconnect(self) -> None:
         """Undo connect()."""
