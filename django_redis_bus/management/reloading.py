@@ -28,17 +28,13 @@ def run_with_reloader(main: Callable[..., None], *args: Any) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         while (code := autoreload.restart_with_reloader()) == 1:
+            before = dict(_stamps())  # first: who reads the message may mend the code at once
             sys.stderr.write("The consumer could not start; it tries again when code changes.\n")
-            _wait_for_change()
+            while dict(_stamps()) == before:
+                time.sleep(POLL_S)
     except KeyboardInterrupt:
         code = 0
     sys.exit(max(code, 0))
-
-
-def _wait_for_change() -> None:
-    before = dict(_stamps())
-    while dict(_stamps()) == before:
-        time.sleep(POLL_S)
 
 
 def _stamps() -> Iterator[tuple[str, float]]:
