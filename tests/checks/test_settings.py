@@ -142,6 +142,7 @@ def test_every_alias_is_looked_at(bus_settings: BusSettings) -> None:
     ]
 
 
+@pytest.mark.django_db  # Django 6.1 asks the database for its features
 def test_django_runs_them(bus_settings: BusSettings) -> None:
     bus_settings(LEASE="soon")
     assert "bus.E003" in {message.id for message in run_checks()}
