@@ -67,7 +67,7 @@ class Claiming:
             removed = self._link.tidy(self._retention)
             self._timers.tidied(monotonic(), more=removed > 10_000)
 
-    def claim(self, room: int, in_hand: Callable[[], Sequence[bytes]], *, suspects: bool) -> list[Delivery]:
+    def claim(self, room: int, in_hand: Callable[[bool], Sequence[bytes]], *, suspects: bool) -> list[Delivery]:
         """Do what is most due. Returns what was taken, at most `room`; a suspect comes alone, and only if wanted."""
         now = monotonic()
         # In turn, if both are due: neither may keep the other waiting for ever.
@@ -77,9 +77,8 @@ class Claiming:
             claimed = self._link.claim_due(room, suspects)
             self._timers.retries_claimed(monotonic(), more=len(claimed.deliveries) >= room)
         elif self._timers.due_leases(now):
-            claimed = self._link.claim_expired(
-                room, self._lease_ms, self._timers.cursor, self._timers.own, in_hand(), suspects
-            )
+            own = self._timers.own
+            claimed = self._link.claim_expired(room, self._lease_ms, self._timers.cursor, own, in_hand(own), suspects)
             self._timers.leases_claimed(monotonic(), claimed.cursor, found=bool(claimed.deliveries))
         else:
             return []

@@ -145,8 +145,8 @@ class GroupLoop:
 
     def _turn(self) -> None:
         """One round: settle what finished, ask for more, run what is here, take what came."""
-        self._claim()
         acks = self.settling.settle()
+        self._claim()  # after settling: what has finished but is not settled leaves no room for more
         batch = self._next
         held = self._held
         want = self._want(held, batch)
@@ -229,7 +229,7 @@ class GroupLoop:
             return
         suspects = self._alone.acquire(blocking=False)
         try:
-            deliveries = self._claiming.claim(room, self.settling.in_hand, suspects=suspects)
+            deliveries = self._claiming.claim(room, self.settling.claimable, suspects=suspects)
             if not deliveries:
                 return
             self._claimed = True

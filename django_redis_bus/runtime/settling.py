@@ -59,6 +59,13 @@ class Settling:
         """Return the ids of everything read and not settled."""
         return [*self._leases.copy(), *(delivery.entry_id for delivery, _ in self._done)]
 
+    def claimable(self, own: bool) -> list[bytes]:
+        """Return the ids that a claim could take though they are ours: with `own` all that Redis still has as pending
+        for us, else only what was last heard of half a lease ago."""
+        late = monotonic() - self._late_s
+        leases = self._leases.copy() if own else self.older_than(late)
+        return [*leases, *(delivery.entry_id for delivery, _ in self._done), *self._acks]
+
     def older_than(self, moment: float) -> list[bytes]:
         """Return the ids whose leases began before `moment`."""
         renewed = self._renewed

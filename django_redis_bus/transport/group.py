@@ -160,11 +160,27 @@ class RedisGroupLink:
     def claim_expired(
         self, count: int, lease_ms: int, cursor: bytes, own: bool, in_hand: Sequence[bytes], suspects: bool
     ) -> Claimed:
-        taken, lost, following = self._wire.run(
+        taken, following = self._wire.run(
             script("claim_expired"), self._notes,
             self.keys.group, self._consumer, lease_ms, count, cursor, int(own), int(suspects), *in_hand,
         )  # fmt: skip
-        return Claimed(_deliveries(taken), lost, following)
+        fields = self._fields([row[0] for row in taken])
+        lost = [row[0] for row in taken if row[0] not in fields]
+        found = [(i, attempt, solo, fields[i], crashes) for i, attempt, solo, crashes in taken if i in fields]
+        if lost:
+            self.ack(lost, fence=False)
+        return Claimed(_deliveries(found), lost, following)
+
+    def _fields(self, ids: Sequence[bytes]) -> dict[bytes, list[bytes]]:
+        """Return the fields of entries, given in their order, as far as they are still there."""
+        if not ids:
+            return {}
+        # What a dead consumer left mostly stands together: one command brings it all.
+        found = dict(self._wire.call("XRANGE", self.keys.stream, ids[0], ids[-1], "COUNT", 2 * len(ids)))
+        for entry_id in ids:
+            if entry_id not in found:
+                found.update(self._wire.call("XRANGE", self.keys.stream, entry_id, entry_id))
+        return found
 
     def ack(self, entry_ids: Sequence[bytes], fence: bool) -> list[bytes]:
         return self._ids(script("ack"), self._notes, int(fence), *entry_ids)
