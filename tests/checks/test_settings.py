@@ -142,7 +142,7 @@ def test_every_alias_is_looked_at(bus_settings: BusSettings) -> None:
     ]
 
 
-@pytest.mark.django_db  # Django 6.1 asks the database for its features
+@pytest.mark.django_db(databases=["default", "other"])  # Django 6.1 asks them for their features
 def test_django_runs_them(bus_settings: BusSettings) -> None:
     bus_settings(LEASE="soon")
     assert "bus.E003" in {message.id for message in run_checks()}
