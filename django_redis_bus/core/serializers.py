@@ -41,6 +41,7 @@ def dec_hook(kind: type, value: Any) -> Any:
     """Build what msgspec has no decoder for: pydantic models (also nested in other types)."""
     validate = getattr(kind, "model_validate", None)
     if validate is None:
+        # How msgspec's dec_hook is to say that it does not know a type.
         raise NotImplementedError(f"no way to read a {kind.__name__}")
     try:
         return validate(value)
