@@ -10,7 +10,9 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
-from .core.config import BusConfig, Problem, parse_buses
+from .core.config import BusConfig
+from .core.parsing import parse_buses
+from .core.sections import Problem
 
 EMBEDDED_DIR = ".redis-bus"
 """Where an embedded server without a path keeps its data, below BASE_DIR or the current directory."""

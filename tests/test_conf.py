@@ -8,7 +8,7 @@ import pytest
 from django.test import override_settings
 
 from django_redis_bus import bus, buses, conf
-from django_redis_bus.core.config import parse_buses
+from django_redis_bus.core.parsing import parse_buses
 
 
 @pytest.mark.usefixtures("bus_settings")  # at the end it tells everybody that the setting is back

@@ -7,7 +7,7 @@ A frozen dataclass of this size costs 2 µs to build, a fifth of the whole budge
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -55,6 +55,20 @@ class Event(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     attempt: int = 1
     """Number of this run in its consumer group, from 1. A run that ended with its process may not be counted."""
 
+    def __repr__(self) -> str:
+        return f"Event({', '.join(f'{name}={value!r}' for name, value in self._shown())}, data={self._kind()})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [*self._shown(), ("data", self._kind())]
+
+    def _shown(self) -> list[tuple[str, Any]]:
+        """What a log line may have of an event: all that says which it is, and not the data."""
+        names = ("id", "source", "type", "topic", "subject", "key", "time_text", "entry_id", "attempt")
+        return [(name, value) for name in names if (value := getattr(self, name)) is not None]
+
+    def _kind(self) -> str:
+        return f"<{type(self.data).__name__}>"
+
     @property
     def time(self) -> datetime | None:
         """When it happened, aware; None if the entry does not say or says it unreadably."""
@@ -76,6 +90,16 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     fields: list[bytes | str]
     """Alternating field and value, as XADD takes them."""
+    key: str | None = None
+    """Ordering key."""
+    once: bool = False
+    """Its id was given by the caller: it is added only if the stream has not had it within DEDUPLICATE."""
+    token: str = ""
+    """The batch of an earlier attempt that may have added it already; "" if there was none."""
+
+    def __repr__(self) -> str:
+        # Without the fields: they hold the data.
+        return f"Message(topic={self.topic!r}, event_id={self.event_id!r}, type={self.type!r}, key={self.key!r})"
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,5 +107,9 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 
     topic: str
     event_id: str
-    entry_id: str
-    """Id that Redis gave the entry: "1700000000000-0"."""
+    entry_id: str | None = None
+    """Id that Redis gave the entry: "1700000000000-0". None while it has none that is known."""
+    state: Literal["added", "known", "on_commit", "outbox", "dropped", "muted"] = "added"
+    """What was done: "added" to the stream; "known", an event of this id was there already; "on_commit", it waits for
+    the commit; written to the "outbox", to leave later; "dropped", as ON_FAILURE says; "muted", nothing, as inside
+    `Bus.muted`."""

@@ -6,12 +6,14 @@ BusError
 ├── PayloadError                data that does not fit its topic (also a ValueError)
 │   └── EventTooLarge
 ├── PublishError                Redis refused this command
-│   └── AccessRefused           wrong password, or a user without the permission
+│   ├── AccessRefused           wrong password, or a user without the permission
+│   └── StreamFull              the stream is at its MAX_LAG
 ├── HopLimitExceeded            events that cause each other in a circle
 ├── UnreadableEntry             an entry that cannot become an Event; ends as a dead letter
 ├── ConsumerNameTaken           a live consumer already has this name
 └── TransportError              Redis could not be asked
     ├── Unavailable             refused, timed out, loading, failing over
+    │   └── CircuitOpen         it did not answer before, so it was not asked
     ├── OutOfMemory             Redis is at its maxmemory
     └── GroupMissing            the stream or its consumer group has gone
 
@@ -70,6 +72,18 @@ class AccessRefused(PublishError):
     """Wrong password, or a user who lacks a permission."""
 
 
+class StreamFull(PublishError):
+    """The slowest group of the stream is as far behind as its MAX_LAG allows; nothing was added.
+
+    Attributes:
+        spill: whether ON_FULL says that such events go to the outbox.
+    """
+
+    def __init__(self, message: str, *, spill: bool = False) -> None:
+        super().__init__(message)
+        self.spill = spill
+
+
 class HopLimitExceeded(BusError):
     """An event would be caused by a chain of more than MAX_HOPS events: handlers answer each other in a circle."""
 
@@ -95,7 +109,20 @@ class TransportError(BusError):
 
 
 class Unavailable(TransportError):
-    """Connection refused or lost, time-out, LOADING, READONLY, CLUSTERDOWN, failover."""
+    """Connection refused or lost, time-out, LOADING, READONLY, CLUSTERDOWN, failover.
+
+    Attributes:
+        token: names the batch in which the event may have been added all the same: send it again with this token, and
+            it is added once. "" if it was not sent at all, or went alone: then its id is enough.
+    """
+
+    def __init__(self, message: str, *, token: str = "") -> None:
+        super().__init__(message)
+        self.token = token
+
+
+class CircuitOpen(Unavailable):
+    """Redis did not answer before, so it was not asked: see CIRCUIT."""
 
 
 class OutOfMemory(TransportError):

@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .config import Problem
 from .events import Event
 from .policy import Decision, Retry
 from .ports import Delivery
+from .sections import Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,10 @@ class Handler:
     batch: int | None = None
     """Most events per call of a batch handler; None for one event per call."""
     is_async: bool = False
+    idempotent: bool = False
+    """Whether `fn` wraps the function so that it has its effect once per event."""
+    using: str | None = None
+    """Alias of the database that this needs; None is the one that the routers say."""
 
     @property
     def kind(self) -> str:

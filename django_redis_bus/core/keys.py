@@ -14,6 +14,16 @@ def stream_key(prefix: str, topic: str) -> str:
     return f"{prefix}:{topic}" if prefix else topic
 
 
+def dedup_key(stream: str, name: str) -> str:
+    """Return the key that tells what became of an event, by its id, or of a batch, by its token."""
+    return f"{{{stream}}}:dedup:{name}"
+
+
+def switches_key(prefix: str) -> str:
+    """Return the key of the set of publishers that are switched off at run time."""
+    return f"{prefix}:publishers:off" if prefix else "publishers:off"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupKeys:
     """The keys that one consumer group of one stream uses."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any
@@ -117,6 +117,8 @@ class RetryLater:
 
     wait_s: float
     error: BaseException
+    scrub: Callable[[str], str] = str
+    """Takes out of the error's texts what must not be shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +129,8 @@ class DeadLetter:
     error: BaseException
     ran: bool = True
     """False if it was given up before this run began."""
+    scrub: Callable[[str], str] = str
+    """Takes out of the error's texts what must not be shown."""
 
 
 Decision = Ack | RetryLater | DeadLetter

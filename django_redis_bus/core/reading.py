@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from .attributes import RESERVED, is_text, split_version
 from .envelope import COMPRESSED, DATA
 from .events import Event
@@ -155,6 +157,22 @@ class EntryReader:
             attempt=attempt,
         )
 
+    def plain_data(self, flat: Sequence[bytes]) -> Any:
+        """Return an entry's data as plain values, whatever the payload type; None if they cannot be had."""
+        fields = dict(zip(flat[::2], flat[1::2], strict=False))
+        if sum(map(len, fields.values())) > 2 * self.max_bytes:
+            return None
+        if b"ce_type" not in fields:
+            return foreign_data(fields)
+        serializer = self._serializers.get(_media_type(fields.get(b"content-type")))
+        data, encoding = fields.get(DATA), fields.get(b"content-encoding")
+        if serializer is None or data is None:
+            return None
+        try:
+            return serializer.decoder(Any)(self._inflate(encoding, data) if encoding is not None else data)
+        except (UnreadableEntry, msgspec.DecodeError, UnicodeDecodeError):
+            return None  # and what the error says of such bytes quotes none of them
+
     def _too_large(self, data: bytes) -> UnreadableEntry:
         return UnreadableEntry(Reason.TOO_LARGE, f"{len(data)} bytes of data, MAX_EVENT_BYTES is {self.max_bytes}")
 
@@ -177,7 +195,7 @@ class EntryReader:
         return kind
 
     def _decode(self, content_type: bytes | None, event_type: str, version: int) -> Decode:
-        base = (content_type or b"application/json").partition(b";")[0].strip().lower()
+        base = _media_type(content_type)
         serializer = self._serializers.get(base)
         if serializer is not None:
             return self.payloads.decoder(event_type, version, serializer)
@@ -229,6 +247,10 @@ class EntryReader:
             entry_id=text_id,
             attempt=attempt,
         )
+
+
+def _media_type(content_type: bytes | None) -> bytes:
+    return (content_type or b"application/json").partition(b";")[0].strip().lower()
 
 
 def _count(raw: bytes) -> int:

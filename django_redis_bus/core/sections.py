@@ -128,6 +128,15 @@ def at_least(least: float, whole: bool = False) -> Callable[[object], Any]:
     return read
 
 
+def lag(value: object) -> tuple[int | None, float | None]:
+    """Return a number of events, or the age of a text such as "5m" in seconds."""
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value, None
+    if not isinstance(value, str) or duration_s(value) <= 0:
+        raise ValueError
+    return None, duration_s(value)
+
+
 def one_of(*choices: str) -> Callable[[object], str]:
     def read(value: object) -> str:
         if value not in choices:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .config import Retention
+from .config import Limit, Retention
+from .exceptions import ConfigurationError
 from .patterns import Pattern
 from .payloads import Payloads
+from .redaction import parse_path
 
 
 class StreamTopic:
@@ -17,7 +19,8 @@ class StreamTopic:
     Args:
         name: may hold placeholders.
         payload: see Payloads.
-        retention: None if the declaration does not say.
+        retention, limit: None if the declaration does not say.
+        redact: paths in the data that must not be shown.
         version: current schema version.
         bus: alias.
         declared_in: where it stands, for messages.
@@ -29,6 +32,8 @@ class StreamTopic:
         *,
         payload: Any = None,
         retention: Retention | None = None,
+        limit: Limit | None = None,
+        redact: Iterable[str] = (),
         version: int = 1,
         bus: str = "default",
         declared_in: str = "",
@@ -37,6 +42,8 @@ class StreamTopic:
         self.pattern = Pattern(name)
         self.payloads = Payloads(name, payload, version)
         self.retention = retention
+        self.limit = limit
+        self.redact = _paths(name, redact)
         self.bus_alias = bus
         self.declared_in = declared_in
         self._only = Address(self, name)
@@ -71,3 +78,15 @@ class ChannelTopic:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
+
+
+def _paths(name: str, redact: Any) -> tuple[str, ...]:
+    if isinstance(redact, str):
+        raise ConfigurationError(f"Stream {name!r}: redact is a list of paths; write redact=[{redact!r}].")
+    paths = tuple(redact)
+    try:
+        for path in paths:
+            parse_path(path)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"Stream {name!r}: redact: {error}") from None
+    return paths

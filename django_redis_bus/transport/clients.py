@@ -12,15 +12,22 @@ from weakref import WeakKeyDictionary
 
 import redis
 import redis.asyncio as aio
+from redis.asyncio.connection import parse_url as aio_parse_url
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.connection import ConnectionPool, parse_url
+from redis.connection import Connection, ConnectionPool, parse_url
 from redis.retry import Retry
 
 from . import embedded
+from .deadline import timely
+from .lending import Lender
 
 # A blocked read is longer than other replies take; see GroupLink.send.
 READ_MARGIN_S = 5.0
+CONNECT_S = 2.0
+"""How long a consumer waits for a connection. A publish has a deadline over all."""
+ANSWER_S = 5.0
+"""How long what has no deadline of its own waits for an answer."""
 # Reserved: with these a reply would have another shape, or a write be sent twice.
 RESERVED_OPTIONS = {
     "protocol", "decode_responses", "retry", "retry_on_timeout", "retry_on_error", "socket_timeout", "legacy_responses",
@@ -41,18 +48,17 @@ class Clients:
     Args:
         location: as configured.
         options: extra connection arguments of redis-py (ssl_ca_certs, username, …).
-        timeout_s: how long a publish may wait for Redis.
         embedded_dir: where an embedded server without a path of its own keeps its data.
     """
 
-    def __init__(self, location: str, *, options: Mapping[str, Any], timeout_s: float, embedded_dir: Path) -> None:
+    def __init__(self, location: str, *, options: Mapping[str, Any], embedded_dir: Path) -> None:
         self.location = location
         self.where = address(location)
-        self.timeout_s = timeout_s
         self._embedded_dir = embedded_dir
         self._options = {k: v for k, v in options.items() if k not in RESERVED_OPTIONS}
         self._lock = Lock()
         self._pools: dict[float, ConnectionPool] = {}
+        self._lender: Lender | None = None
         self._async: WeakKeyDictionary[asyncio.AbstractEventLoop, aio.ConnectionPool] = WeakKeyDictionary()
 
     def url(self) -> str:
@@ -68,17 +74,25 @@ class Clients:
             with self._lock:
                 pool = self._pools.get(socket_timeout_s)
                 if pool is None:
-                    pool = ConnectionPool.from_url(
-                        self.url(),
-                        retry=Retry(NoBackoff(), 0),  # a retry of the client's sends a write twice
-                        **self._arguments(socket_timeout_s),
-                    )
-                    self._pools[socket_timeout_s] = pool
+                    pool = self._pools[socket_timeout_s] = self._made(self._arguments(socket_timeout_s))
         return pool
 
-    def publishing(self) -> ConnectionPool:
-        """Return the pool that publishes: its time-out is the bus's TIMEOUT."""
-        return self.pool(self.timeout_s)
+    def publishing(self) -> Lender:
+        """Return what lends connections that honour `deadline.within`."""
+        lender = self._lender
+        if lender is None:
+            with self._lock:
+                lender = self._lender
+                if lender is None:
+                    arguments = self._arguments(None)
+                    parsed = parse_url(self.url())  # type: ignore[no-untyped-call]
+                    base = arguments.get("connection_class") or parsed.get("connection_class", Connection)
+                    lender = self._lender = Lender(self._made(arguments | {"connection_class": timely(base)}))
+        return lender
+
+    def _made(self, arguments: Mapping[str, Any]) -> ConnectionPool:
+        # A retry of the client's would send a write twice.
+        return ConnectionPool.from_url(self.url(), retry=Retry(NoBackoff(), 0), **arguments)
 
     def async_pool(self) -> aio.ConnectionPool:
         """Return the running event loop's own pool."""
@@ -88,9 +102,10 @@ class Clients:
             # A pool holds its loop, so the weak key alone would never go: `async_to_sync` makes a loop per call.
             for ended in [known for known in list(self._async) if known.is_closed()]:
                 self._async.pop(ended, None)
-            pool = aio.ConnectionPool.from_url(
-                self.url(), retry=AsyncRetry(NoBackoff(), 0), **self._arguments(self.timeout_s)
-            )
+            arguments = self._arguments(None) | dict(aio_parse_url(self.url()))
+            arguments["connection_class"] = timely(arguments.get("connection_class", aio.Connection))
+            # Not by `from_url`: it would take the connection class of the URL.
+            pool = aio.ConnectionPool(retry=AsyncRetry(NoBackoff(), 0), **arguments)
             self._async[loop] = pool
         return pool
 
@@ -100,6 +115,9 @@ class Clients:
             for pool in self._pools.values():
                 pool.disconnect()
             self._pools.clear()
+            if self._lender is not None:
+                self._lender.close()
+                self._lender = None
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
@@ -108,15 +126,15 @@ class Clients:
 
     def delete_keys(self, prefix: str) -> None:
         """Delete every key of this prefix, and the side keys of its streams. Walks through the whole database."""
-        with redis.Redis(connection_pool=self.publishing()) as client:
+        with redis.Redis(connection_pool=self.pool(ANSWER_S)) as client:
             for pattern in (f"{prefix}:*", f"{{{prefix}:*"):
                 keys = list(client.scan_iter(pattern, count=1000))
                 if keys:
                     client.unlink(*keys)
 
-    def _arguments(self, socket_timeout_s: float) -> dict[str, Any]:
+    def _arguments(self, socket_timeout_s: float | None) -> dict[str, Any]:
         return {
-            "socket_connect_timeout": min(self.timeout_s, 5.0),
+            "socket_connect_timeout": CONNECT_S,
             "client_name": "django-redis-bus",
             **self._options,
             "socket_timeout": socket_timeout_s,
@@ -140,8 +158,8 @@ def check_url(location: str) -> None:
 def check_options(location: str, options: Mapping[str, Any]) -> None:
     """Raise TypeError if redis-py has no use for one of these OPTIONS. Connects to nothing."""
     url = "unix:///nowhere" if location.startswith("embedded://") else location
-    clients = Clients(url, options=options, timeout_s=1.0, embedded_dir=Path())
+    clients = Clients(url, options=options, embedded_dir=Path())
     try:
-        clients.publishing().make_connection()
+        clients.pool(1.0).make_connection()
     except (ValueError, OSError) as error:
         raise TypeError(str(error)) from error

@@ -1,7 +1,7 @@
 """The Lua scripts, each a file that opens with what it guarantees.
 
-All but dead.lua are flagged `allow-oom`: on a full Redis the bookkeeping of a few bytes must go on, for only acks and
-trimming make room again. A dead letter copies an entry, so Redis may refuse it; it stays pending then.
+Those that keep the books are flagged `allow-oom`: on a full Redis they must go on, for only acks and trimming make room
+again. append.lua and dead.lua add entries, so Redis may refuse them; a dead letter stays pending then.
 """
 
 from __future__ import annotations

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_redis_bus.core.config import BusConfig, Problem, Retention, StreamConfig, duration_s, parse_buses
+from django_redis_bus.core.config import BusConfig, CircuitConfig, Limit, OutboxConfig, Retention, StreamConfig
 from django_redis_bus.core.exceptions import ConfigurationError
+from django_redis_bus.core.parsing import parse_buses
+from django_redis_bus.core.sections import Problem, duration_s
 
 LOCATION = "redis://127.0.0.1:6379/0"
 
@@ -34,15 +36,22 @@ def wrong(**options: Any) -> Problem:
 def test_only_a_location_is_needed() -> None:
     config = parsed()
     assert config == BusConfig(alias="default", location=LOCATION)
-    assert (config.timeout_s, config.lease_s, config.drain_s, config.max_hops) == (1.0, 30.0, 20.0, 16)
+    assert (config.deadline_s, config.lease_s, config.drain_s, config.max_hops) == (0.25, 30.0, 20.0, 16)
+    assert (config.on_failure, config.deduplicate_s, config.inbox_retention_s) == (None, 120.0, 604_800.0)
     assert (config.serializer, config.compress_over, config.max_event_bytes) == ("json", None, 1_048_576)
 
 
 def test_everything_that_can_be_said() -> None:
     config = parsed(
         KEY_PREFIX="shop:eu", SOURCE="shop", SERIALIZER="msgpack", COMPRESS_OVER=0, MAX_EVENT_BYTES=10, LEASE="1m",
-        DRAIN=0, TIMEOUT="250ms", MAX_HOPS=1, MIDDLEWARE=["a.B"], OPTIONS={"ssl_ca_certs": "x"},
-        STREAMS={"events:order": {"RETENTION": {"count": 5, "age": "7d"}}, "tenant:{t}": {}},
+        DRAIN=0, DEADLINE="100ms", ON_FAILURE="drop", DEDUPLICATE="5m", MAX_HOPS=1,
+        MIDDLEWARE=["a.B"], OPTIONS={"ssl_ca_certs": "x"},
+        CIRCUIT={"failures": 5, "cooldown": "2s"}, OUTBOX={"fast_path": False, "retention": "1h"},
+        INBOX={"retention": "1d"},
+        STREAMS={
+            "events:order": {"RETENTION": {"count": 5, "age": "7d"}, "MAX_LAG": 10, "REDACT": ["card.number"]},
+            "tenant:{t}": {"MAX_LAG": "5m", "ON_FULL": "trim"},
+        },
         CHANNELS={"chat:{room}": {}},
         PUBLISHERS={"p": {"TOPIC": "events:order", "MODEL": "shop.Order", "FIELDS": "__all__", "ACTIONS": ["created"]}},
     )  # fmt: skip
@@ -52,7 +61,13 @@ def test_everything_that_can_be_said() -> None:
         "msgpack",
         0,
     )
-    assert (config.max_event_bytes, config.lease_s, config.drain_s, config.timeout_s) == (10, 60.0, 0, 0.25)
+    assert (config.max_event_bytes, config.lease_s, config.drain_s, config.deadline_s) == (10, 60.0, 0, 0.1)
+    assert (config.on_failure, config.deduplicate_s, config.inbox_retention_s) == ("drop", 300.0, 86_400.0)
+    assert config.circuit == CircuitConfig(failures=5, cooldown_s=2.0)
+    assert config.outbox == OutboxConfig(fast_path=False, retention_s=3600.0)
+    assert config.streams["events:order"].limit == Limit(events=10)
+    assert config.streams["events:order"].redact == ("card.number",)
+    assert config.streams["tenant:{t}"].limit == Limit(age_s=300.0, on_full="trim")
     assert (config.max_hops, config.middleware, config.options) == (1, ("a.B",), {"ssl_ca_certs": "x"})
     assert config.streams["events:order"].retention == Retention(count=5, age_s=604_800.0)
     assert config.channels == ("chat:{room}",)
@@ -83,7 +98,8 @@ def test_e002_there_is_a_default() -> None:
         ("COMPRESS_OVER", 1.5), ("COMPRESS_OVER", True), ("MAX_EVENT_BYTES", 0), ("MAX_EVENT_BYTES", None),
         ("LEASE", 0.5), ("LEASE", "500ms"), ("LEASE", "soon"), ("LEASE", True), ("LEASE", None), ("LEASE", "-5s"),
         ("LEASE", float("nan")), ("LEASE", float("inf")), ("LEASE", 10**400), ("LEASE", "9" * 400 + "s"),
-        ("DRAIN", -1), ("DRAIN", float("nan")), ("TIMEOUT", 0), ("TIMEOUT", None), ("TIMEOUT", "1 parsec"),
+        ("DRAIN", -1), ("DRAIN", float("nan")), ("DEADLINE", 0), ("DEADLINE", None), ("DEADLINE", "1 parsec"),
+        ("ON_FAILURE", "panic"), ("DEDUPLICATE", 0), ("CIRCUIT", 3), ("OUTBOX", None), ("INBOX", "7d"),
         ("MAX_HOPS", 0), ("MAX_HOPS", True), ("MAX_HOPS", 2.0), ("MIDDLEWARE", "a.B"), ("MIDDLEWARE", [7]),
         ("MIDDLEWARE", [""]), ("OPTIONS", "x"), ("OPTIONS", None), ("PUBLISHERS", []), ("PUBLISHERS", "ab"),
         ("STREAMS", ["events:order"]), ("STREAMS", ["ab"]), ("CHANNELS", ["ab"]), ("CHANNELS", 7),
@@ -204,9 +220,34 @@ def test_durations(value: object, seconds: float | None) -> None:
         assert duration_s(value) == seconds
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("CIRCUIT", "failures", 0),
+        ("CIRCUIT", "cooldown", "soon"),
+        ("CIRCUIT", "Failures", 3),
+        ("OUTBOX", "fast_path", "yes"),
+        ("OUTBOX", "retention", -1),
+        ("INBOX", "retention", 0),
+        ("INBOX", "keep", 1),
+    ],
+)
+def test_sections_say_which_of_their_keys_is_wrong(section: str, key: str, value: object) -> None:
+    problem = wrong(**{section: {key: value}})
+    assert f"[{section!r}][{key!r}]" in problem.message
+
+
+@pytest.mark.parametrize("value", [0, -1, True, 1.5, "soon", "0s", ["5m"]])
+def test_max_lag_is_a_number_of_events_or_an_age(value: object) -> None:
+    problem = wrong(STREAMS={"events:order": {"MAX_LAG": value}})
+    assert "['MAX_LAG']" in problem.message
+    assert "number of events, or an age" in problem.hint
+
+
 KEYS = st.sampled_from(
     ["LOCATION", "KEY_PREFIX", "SOURCE", "PUBLISHERS", "STREAMS", "CHANNELS", "SERIALIZER", "COMPRESS_OVER", "LEASE",
-     "DRAIN", "MAX_HOPS", "MIDDLEWARE", "TIMEOUT", "OPTIONS", "RETENTION", "count", "age", "TOPIC", "FIELDS", "ACTIONS"]
+     "DRAIN", "MAX_HOPS", "MIDDLEWARE", "DEADLINE", "OPTIONS", "RETENTION", "count", "age", "TOPIC", "FIELDS",
+     "ACTIONS", "MAX_LAG", "ON_FULL", "CIRCUIT", "OUTBOX", "ON_FAILURE"]
 )  # fmt: skip
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.just(LOCATION),
@@ -219,7 +260,7 @@ ANYTHING = st.recursive(
 def test_whatever_stands_in_settings_is_parsed_or_a_problem(raw: Any) -> None:
     configs, problems = parse_buses(raw)
     for config in configs.values():
-        assert 0.01 <= config.timeout_s < float("inf")
+        assert 0.01 <= config.deadline_s < float("inf")
         assert config.location
     for problem in problems:
         assert problem.id.startswith("bus.E00")

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from django_redis_bus.transport import embedded, server_process
+from django_redis_bus.transport.clients import Clients
 from tests.servers import Server
 from tests.transport.groups import Group
 
@@ -49,3 +50,17 @@ def group(any_server: Server, prefix: str) -> Iterator[Group]:
     made = Group(any_server, prefix)
     yield made
     made.close()
+
+
+@pytest.fixture
+def clients_of() -> Iterator[Callable[..., Clients]]:
+    """A factory of Clients, closed after the test: clients_of(server, path="?db=1")."""
+    made: list[Clients] = []
+
+    def make(server: Server, path: str = "") -> Clients:
+        made.append(Clients(f"{server.url}{path}", options={}, embedded_dir=Path("/nonexistent")))
+        return made[-1]
+
+    yield make
+    for clients in made:
+        clients.close()

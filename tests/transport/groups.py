@@ -25,7 +25,7 @@ class Group:
     def __init__(self, server: Server, prefix: str) -> None:
         self.keys = GroupKeys(stream=f"{prefix}:s", group="g")
         self.client = server.client()
-        self.clients = Clients(server.url, options={}, timeout_s=2.0, embedded_dir=Path("/nonexistent"))
+        self.clients = Clients(server.url, options={}, embedded_dir=Path("/nonexistent"))
         self._links: list[RedisGroupLink] = []
 
     def link(self, name: str = "", *, start: str = "0", joined: bool = True) -> RedisGroupLink:

@@ -19,7 +19,7 @@ from tests.servers import Server
 @pytest.fixture
 def wire_to() -> Callable[..., Wire]:
     def make(server: Server, *, timeout_s: float = 2.0, url: str = "") -> Wire:
-        clients = Clients(url or server.url, options={}, timeout_s=timeout_s, embedded_dir=Path("/nonexistent"))
+        clients = Clients(url or server.url, options={}, embedded_dir=Path("/nonexistent"))
         made.append((clients, Wire(clients.pool(timeout_s), clients.where)))
         return made[-1][1]
 

@@ -1,0 +1,88 @@
+"""Single commands and scripts on the connections that publish, each within a deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from redis.exceptions import NoScriptError
+
+from ..core.exceptions import BusError, Unavailable
+from .clients import Clients
+from .errors import translate
+from .exchange import aperform, perform
+from .scripts import Script
+from .wire import pack
+
+
+def call(clients: Clients, *command: Any, deadline_s: float) -> Any:
+    """Send one command and return its raw reply. Raises BusError."""
+    work = _Command(clients.where, pack(*command))
+    perform(clients, work, deadline_s)
+    return work.answer()
+
+
+async def acall(clients: Clients, *command: Any, deadline_s: float) -> Any:
+    """The async twin of `call`."""
+    work = _Command(clients.where, pack(*command))
+    await aperform(clients, work, deadline_s)
+    return work.answer()
+
+
+def run(clients: Clients, script: Script, keys: Sequence[str], *args: Any, deadline_s: float) -> Any:
+    """Run a script and return its raw reply. Raises BusError."""
+    work = _script(clients, script, keys, args)
+    perform(clients, work, deadline_s)
+    return work.answer()
+
+
+async def arun(clients: Clients, script: Script, keys: Sequence[str], *args: Any, deadline_s: float) -> Any:
+    """The async twin of `run`."""
+    work = _script(clients, script, keys, args)
+    await aperform(clients, work, deadline_s)
+    return work.answer()
+
+
+def _script(clients: Clients, script: Script, keys: Sequence[str], args: Sequence[Any]) -> _Command:
+    rest = (len(keys), *keys, *args)
+    return _Command(clients.where, pack("EVALSHA", script.sha, *rest), pack("EVAL", script.text, *rest))
+
+
+class _Command:
+    """Work of one command.
+
+    Args:
+        where: the server's address, for messages.
+        data: the packed command.
+        by_text: what to send if the server does not know the script.
+    """
+
+    def __init__(self, where: str, data: bytes, by_text: bytes = b"") -> None:
+        self.unsent = True
+        self.expected = 1
+        self.replies: list[Any] = []
+        self.stale = False
+        self._where = where
+        self._data = data
+        self._by_text = by_text
+        self._answer: Any = None
+
+    def pieces(self) -> Iterator[bytes]:
+        yield self._data
+
+    def settle(self) -> None:
+        reply = self.replies.pop()
+        if isinstance(reply, NoScriptError) and self._by_text:
+            self._data, self._by_text = self._by_text, b""
+            return
+        self.unsent = False
+        self._answer = translate(reply, where=self._where) if isinstance(reply, Exception) else reply
+        self.stale = isinstance(self._answer, Unavailable)
+
+    def fail(self, error: BaseException, sent: bool) -> None:
+        self._answer = translate(error, where=self._where)
+
+    def answer(self) -> Any:
+        if isinstance(self._answer, BusError):
+            raise self._answer
+        return self._answer

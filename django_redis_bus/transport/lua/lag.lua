@@ -1,0 +1,52 @@
+-- Guarantees: changes nothing. Tells how far the slowest live group is behind: what it has not read and what it has not
+-- acked. A group that had no live consumer for pin_ms does not count, as in trim.lua.
+-- KEYS stream groups   ARGV count at most pin_ms
+-- Returns {the most events that a group has before it, age in ms of the oldest of all such events}
+local PAGE = 100 -- entries come with their fields
+local most, pin = tonumber(ARGV[1]), tonumber(ARGV[2])
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return { 0, 0 }
+end
+
+-- Where Redis does not know the number (a group made at some id, entries deleted), count.
+local function unread(last)
+  if #redis.call('XRANGE', KEYS[1], '-', last, 'COUNT', 1) == 0 then
+    return redis.call('XLEN', KEYS[1]) -- it has read nothing that is still there
+  end
+  local found = 0
+  while found < most do
+    local page = redis.call('XRANGE', KEYS[1], '(' .. last, '+', 'COUNT', math.min(PAGE, most - found))
+    found = found + #page
+    if #page == 0 then
+      break
+    end
+    last = page[#page][1]
+  end
+  return found
+end
+
+local events, age = 0, 0
+local function older(id)
+  age = math.max(age, now - tonumber(string.match(id, '^%d+')))
+end
+
+for _, g in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+  local info = {}
+  for i = 1, #g, 2 do
+    info[g[i]] = g[i + 1]
+  end
+  local alive = redis.call('HGET', KEYS[2], info['name'])
+  if not alive or now - tonumber(alive) < pin then
+    events = math.max(events, info['pending'] + (info['lag'] or unread(info['last-delivered-id'])))
+    local first = redis.call('XRANGE', KEYS[1], '(' .. info['last-delivered-id'], '+', 'COUNT', 1)[1]
+    if first then
+      older(first[1])
+    end
+    if info['pending'] > 0 then
+      older(redis.call('XPENDING', KEYS[1], info['name'])[2])
+    end
+  end
+end
+return { events, age }
