@@ -5,16 +5,19 @@ Each process of a run (an xdist worker is one) has a main server, where tests/se
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 import redis
 
+from tests.databases import IDS, SERVERS, Databases, DatabaseServer, Lacking, migrate_aside, own, shown
 from tests.servers import Server, programs
 from tests.settings import RUN_DIR
 
@@ -89,6 +92,86 @@ def own_server() -> Iterator[Callable[..., Server]]:
         each.close()
 
 
+def wanted_databases(*aliases: str, transaction: bool = False, also: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What the marker `databases` says; its signature."""
+    return {"aliases": aliases or ("default", *SERVERS), "transaction": transaction, "also": also}
+
+
+def _marked(item: Any) -> dict[str, Any]:
+    marker = item.get_closest_marker("databases")
+    return wanted_databases(*marker.args, **marker.kwargs) if marker else wanted_databases()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database_alias" in metafunc.fixturenames:
+        aliases = _marked(metafunc.definition)["aliases"]
+        ids = [IDS.get(alias, alias) for alias in aliases]
+        metafunc.parametrize("database_alias", aliases, indirect=True, ids=ids)
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """The databases that the tests of this process share, made when first needed."""
+    shared = Databases()
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def database_alias(
+    request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: Any, databases: Databases
+) -> Iterator[str]:
+    """The database's alias, before the test may use it: part of `database`."""
+    from django.db import connections
+
+    try:
+        connections["default"].ensure_connection()
+    except RuntimeError:  # as it has to be: pytest-django has not yet given access
+        pass
+    else:
+        raise pytest.UsageError(
+            "A test of `database` says @pytest.mark.databases(…) in place of django_db, and names db after `database`."
+        )
+    wanted = _marked(request.node)
+    aliases = dict.fromkeys((request.param, *wanted["also"]))
+    with ExitStack() as stack:
+        try:
+            with django_db_blocker.unblock():
+                stack.enter_context(databases.visible(aliases))
+        except Lacking as error:
+            missing(str(error))
+        request.node.add_marker(pytest.mark.django_db(transaction=wanted["transaction"], databases=list(aliases)))
+        yield request.param
+
+
+@pytest.fixture
+def database(database_alias: str, db: None) -> str:
+    """The alias of SQLite, PostgreSQL and MariaDB in turn; how it is used is at the top of tests/databases.py."""
+    return database_alias
+
+
+@pytest.fixture
+def own_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[Callable[..., DatabaseServer]]:
+    """A factory of database servers that belong to this test, which may kill and freeze them.
+
+    own_database("postgresql" or "mariadb", fsync=False, args=()) -> DatabaseServer
+    """
+    with ExitStack() as stack:
+
+        def make(kind: str, **options: Any) -> DatabaseServer:
+            try:
+                server = own(kind, **options)
+            except Lacking as error:
+                missing(str(error))
+            stack.callback(server.close)
+            stack.enter_context(shown(server.alias, server.start().settings))
+            migrate_aside(server.alias)
+            return server
+
+        stack.enter_context(django_db_blocker.unblock())
+        yield make
+
+
 @pytest.fixture
 def prefix() -> str:
     """A key prefix that no other test has. Not from `random`, which is seeded alike for each test."""
@@ -137,21 +220,22 @@ def declare(bus_settings: Callable[..., None]) -> Iterator[Callable[..., Any]]:
 def process_env(server: Server, prefix: str) -> Callable[..., dict[str, str]]:
     """The environment for a manage.py process that shares this test's server, prefix and database.
 
-    process_env(BUS_TEST_URL=own.url) overrides one. Rows are shared if the test has
-    @pytest.mark.django_db(transaction=True): without it nothing is committed.
+    process_env(BUS_TEST_URL=own.url) overrides one; process_env(default_database=database) makes that alias's
+    database the default one there. Rows are shared if the test has @pytest.mark.django_db(transaction=True)
+    or @pytest.mark.databases(transaction=True): without it nothing is committed.
     """
 
-    def make(**overrides: str) -> dict[str, str]:
+    def make(*, default_database: str = "default", **overrides: str) -> dict[str, str]:
         from django.db import connections
 
+        databases = connections.settings | {"default": connections.settings[default_database]}
         ours = {
             "DJANGO_SETTINGS_MODULE": "tests.settings",
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
             "BUS_TEST_URL": server.url,
             "BUS_TEST_PREFIX": prefix,
-            "BUS_TEST_DATABASE": str(connections["default"].settings_dict["NAME"]),
-            "BUS_TEST_OTHER_DATABASE": str(connections["other"].settings_dict["NAME"]),
+            "BUS_TEST_DATABASES": json.dumps(databases),
         }
         return dict(os.environ) | ours | overrides
 

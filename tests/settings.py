@@ -24,21 +24,26 @@ INSTALLED_APPS = [
 ]
 
 
-def _sqlite(alias: str, variable: str) -> dict[str, object]:
+def _sqlite(alias: str) -> dict[str, object]:
     # A file, not :memory:, because threads and subprocesses share it. IMMEDIATE: writers wait in line, and
     # do not fail with "database is locked".
     return {
         "ENGINE": "django.db.backends.sqlite3",
-        "NAME": os.environ.get(variable, str(RUN_DIR / f"not-the-test-{alias}.sqlite3")),
+        "NAME": str(RUN_DIR / f"not-the-test-{alias}.sqlite3"),
         "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20},
         "TEST": {"NAME": str(RUN_DIR / f"{alias}.sqlite3")},
     }
 
 
-DATABASES = {
-    "default": _sqlite("default", "BUS_TEST_DATABASE"),
-    "other": _sqlite("other", "BUS_TEST_OTHER_DATABASE"),
+# PostgreSQL and MariaDB come and go with the tests that use them: see tests/databases.py.
+DATABASES = json.loads(os.environ.get("BUS_TEST_DATABASES", "{}")) or {
+    "default": _sqlite("default"),
+    "other": _sqlite("other"),
 }
+if any(each["ENGINE"] == "django.db.backends.mysql" for each in DATABASES.values()):
+    from tests import mysqldb
+
+    mysqldb.install()
 MEDIA_ROOT = str(RUN_DIR / "media")
 
 REDIS_BUS = {
