@@ -11,7 +11,7 @@ ORDERS.publish(OrderEvent(...), type="shop.order.created", key="42")
 """
 
 from .bus import Bus, bus, buses
-from .core.config import Retention
+from .core.config import Limit, Retention
 from .core.events import Event, Message, Published
 from .core.exceptions import (
     BusError,
@@ -20,6 +20,7 @@ from .core.exceptions import (
     HopLimitExceeded,
     PayloadError,
     PublishError,
+    StreamFull,
     TransportError,
     Unavailable,
     UnknownTopic,
@@ -37,6 +38,7 @@ __all__ = [
     "Event",
     "EventTooLarge",
     "HopLimitExceeded",
+    "Limit",
     "Message",
     "PayloadError",
     "PublishError",
@@ -45,6 +47,7 @@ __all__ = [
     "Retention",
     "Retry",
     "Stream",
+    "StreamFull",
     "TransportError",
     "Unavailable",
     "UnknownTopic",

@@ -9,6 +9,7 @@ from django.core.signals import setting_changed
 class DjangoRedisBusConfig(AppConfig):
     name = "django_redis_bus"
     verbose_name = "Redis bus"
+    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         # This also runs in migrate, shell and tests: nothing here touches Redis or the database.

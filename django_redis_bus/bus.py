@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import warnings
 from asyncio import _get_running_loop as running_loop
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from threading import Lock
 from typing import Any, TypeAlias, Unpack, cast
 
+from asgiref.sync import sync_to_async
 from django.core.signals import setting_changed
+from django.db import DEFAULT_DB_ALIAS
 from django.dispatch import receiver
 from django.utils.functional import LazyObject, empty
 
 from . import conf, registry
-from .core.config import BusConfig
+from .core.breaker import Circuit
+from .core.config import BusConfig, Limit
 from .core.events import Message, Published
 from .core.exceptions import BusError, ConfigurationError, did_you_mean
-from .core.keys import stream_key
 from .core.topics import Address, StreamTopic
+from .delivery import Outgoing, deliver
 from .messages import Attributes, MessageFactory
+from .muting import is_muted, muting
+from .outbox import rows, table
+from .outbox.waking import notify
+from .publishing import PublishOptions, plan_of
+from .sending import Result, Sender
 from .transport.clients import Clients
-from .transport.publish import aappend, append
 
 Topic: TypeAlias = StreamTopic | Address | str
 Item: TypeAlias = Message | tuple[Topic, Any]
-Result: TypeAlias = Published | BusError
 
 
 class Bus:
@@ -36,9 +44,9 @@ class Bus:
         self.clients = Clients(
             config.location,
             options=config.options,
-            timeout_s=config.timeout_s,
             embedded_dir=conf.embedded_dir(),
         )
+        self.sender = Sender(config, self.clients, self._limit_of)
         self._messages = MessageFactory(config)
 
     def __repr__(self) -> str:
@@ -53,15 +61,44 @@ class Bus:
         """The URL for any other Redis client; starts the embedded server if LOCATION asks for one."""
         return self.clients.url()
 
+    @property
+    def circuit(self) -> Circuit:
+        """Whether this process asks Redis at all just now: its state, the failures in a row, the next probe."""
+        return self.sender.circuit()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many events of this process went to the "outbox" in Redis's stead, were "dropped", or "failed"."""
+        return Counter(self.sender.counts)
+
     # --- publish
 
-    def publish(self, topic: Topic, data: Any, **attributes: Unpack[Attributes]) -> Published:
+    def publish(self, topic: Topic, data: Any, **options: Unpack[PublishOptions]) -> Published:
         """Publish one event. `topic` is a Stream or the name of a declared one; the rest as for Stream.publish."""
-        return _one(self.send([self.message(topic, data, **attributes)]))
+        plan, attributes = plan_of(options)
+        message = self.message(topic, data, **attributes)
+        if self.is_muted:
+            return _stated(message, "muted")
+        if plan.at_ms is not None:
+            return self._schedule(message, plan.at_ms, plan.using)
+        if plan.delivery == "immediate":
+            return _one(self.send([message], using=plan.using, deadline_s=plan.deadline_s))
+        using = plan.using or (table.default() if plan.delivery == "outbox" else DEFAULT_DB_ALIAS)
+        error = deliver([Outgoing(self.sender, f"publish to {message.topic}", message)], plan.delivery, using)
+        if error is not None:
+            raise error
+        return _stated(message, plan.delivery)
 
-    async def apublish(self, topic: Topic, data: Any, **attributes: Unpack[Attributes]) -> Published:
+    async def apublish(self, topic: Topic, data: Any, **options: Unpack[PublishOptions]) -> Published:
         """The async twin of `publish`."""
-        return _one(await self.asend([self.message(topic, data, **attributes)]))
+        plan, attributes = plan_of(options)
+        if plan.at_ms is not None or plan.delivery != "immediate":
+            # A database transaction is under way in Django's thread for synchronous code, if anywhere.
+            return await sync_to_async(self.publish)(topic, data, **options)
+        message = self.message(topic, data, **attributes)
+        if self.is_muted:
+            return _stated(message, "muted")
+        return _one(await self.asend([message], using=plan.using, deadline_s=plan.deadline_s))
 
     def publish_many(self, items: Sequence[Item]) -> list[Result]:
         """Publish many events in one round trip.
@@ -83,19 +120,35 @@ class Bus:
         sent = iter(await self.asend([m for m in ready if isinstance(m, Message)]))
         return [next(sent) if isinstance(m, Message) else m for m in ready]
 
-    def send(self, messages: Sequence[Message]) -> list[Result]:
-        """Send encoded messages in one round trip; one result per message, nothing is raised."""
+    def send(
+        self, messages: Sequence[Message], *, using: str | None = None, deadline_s: float | None = None
+    ) -> list[Result]:
+        """Send encoded messages in one round trip; one result per message, nothing is raised.
+
+        Args:
+            messages: made by `message`.
+            using: the database whose outbox takes what Redis does not, if ON_FAILURE says so.
+            deadline_s: how long it may take, in place of DEADLINE; anew for each 1,000 messages.
+        """
         if running_loop() is not None:
             warnings.warn(_BLOCKS, RuntimeWarning, stacklevel=3)
-        prefix = self.config.key_prefix
-        replies = append(self.clients, [(stream_key(prefix, m.topic), m.fields) for m in messages])
-        return [_result(m, reply) for m, reply in zip(messages, replies, strict=True)]
+        if self.is_muted:
+            return [_stated(message, "muted") for message in messages]
+        return self.sender.send(messages, using=using, deadline_s=deadline_s)
 
-    async def asend(self, messages: Sequence[Message]) -> list[Result]:
+    async def asend(
+        self, messages: Sequence[Message], *, using: str | None = None, deadline_s: float | None = None
+    ) -> list[Result]:
         """The async twin of `send`."""
-        prefix = self.config.key_prefix
-        replies = await aappend(self.clients, [(stream_key(prefix, m.topic), m.fields) for m in messages])
-        return [_result(m, reply) for m, reply in zip(messages, replies, strict=True)]
+        if self.is_muted:
+            return [_stated(message, "muted") for message in messages]
+        return await self.sender.asend(messages, using=using, deadline_s=deadline_s)
+
+    def _schedule(self, message: Message, at_ms: int, using: str | None) -> Published:
+        using = using or table.default()
+        rows.store(self.alias, [message], using=using, moment_ms=at_ms, state=rows.SCHEDULED)
+        notify(using)
+        return _stated(message, "outbox")
 
     def _prepare(self, item: Item) -> Message | BusError:
         if isinstance(item, Message):
@@ -109,7 +162,54 @@ class Bus:
         except BusError as error:
             return error
 
+    # --- silence
+
+    def muted(self) -> AbstractContextManager[None]:
+        """Publish nothing to this bus inside the block: neither publishers nor calls, in this thread or task.
+
+        For imports, fixtures and repairs: `with bus.muted(): load_old_orders()`.
+        """
+        return muting(self.alias)
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether this thread or task is inside `muted()`."""
+        return is_muted(self.alias)
+
+    # --- switches
+
+    def disable_publisher(self, name: str) -> None:
+        """Switch a publisher off in every process, until `enable_publisher`; each knows of it 5 s after its next event.
+
+        Raises ConfigurationError if PUBLISHERS has no such name, Unavailable if Redis cannot be told.
+        """
+        self._known_publisher(name)
+        self.sender.switches.disable(name)
+
+    def enable_publisher(self, name: str) -> None:
+        """Switch a publisher on again. Raises as `disable_publisher` does."""
+        self._known_publisher(name)
+        self.sender.switches.enable(name)
+
+    def disabled_publishers(self) -> frozenset[str]:
+        """Ask Redis which publishers are switched off. Raises Unavailable."""
+        return self.sender.switches.read()
+
+    def _known_publisher(self, name: str) -> None:
+        known = self.config.publishers
+        if name not in known:
+            raise ConfigurationError(
+                f"Bus {self.alias!r} has no publisher {name!r}. {did_you_mean(name, known).strip()}"
+            )
+
     # --- encode
+
+    def _limit_of(self, name: str) -> Limit | None:
+        stream = registry.find_stream(self.alias, name)
+        if stream is None:
+            return None
+        configured = self.config.streams.get(stream.name)
+        return (configured.limit if configured is not None else None) or stream.limit
 
     def message(self, topic: Topic, data: Any, **attributes: Unpack[Attributes]) -> Message:
         """Encode and validate an event now, to be sent later by `send`. Arguments as for `publish`."""
@@ -131,10 +231,8 @@ def _one(results: list[Result]) -> Published:
     return results[0]
 
 
-def _result(message: Message, reply: str | BusError) -> Result:
-    if isinstance(reply, BusError):
-        return reply
-    return Published(topic=message.topic, event_id=message.event_id, entry_id=reply)
+def _stated(message: Message, state: Any) -> Published:
+    return Published(topic=message.topic, event_id=message.event_id, state=state)
 
 
 class Buses(Mapping[str, Bus]):

@@ -21,6 +21,7 @@ from .core.keys import GroupKeys, stream_key
 from .core.pace import Pace
 from .core.ports import Opened
 from .core.reading import EntryReader
+from .core.redaction import Redaction
 from .core.topics import StreamTopic
 from .encoding import serializers
 from .middleware import DEFAULT
@@ -192,7 +193,10 @@ def _loop(
     config = bus.config
     router = Router(subscription.handlers)
     hooks = middleware(config.middleware, stream=subscription.topic, group=subscription.group)
-    dispatcher = Dispatcher(reader(bus, subscription.stream, subscription.topic), router, hooks, random.random)
+    read = reader(bus, subscription.stream, subscription.topic)
+    paths = redacted(bus, subscription.stream)
+    redaction = Redaction(paths, read.plain_data) if paths else None
+    dispatcher = Dispatcher(read, router, hooks, random.random, redaction)
     batch = min(options.batch, router.batch) if router.batch else options.batch
     executor: Executor
     name = f"bus-{subscription.topic}-{subscription.group}"
@@ -236,6 +240,12 @@ def retention(bus: Bus, stream: StreamTopic) -> Retention:
     """Return what is kept of a stream: as in settings, else as declared in code, else the default."""
     configured = bus.config.streams.get(stream.name)
     return (configured.retention if configured else None) or stream.retention or Retention()
+
+
+def redacted(bus: Bus, stream: StreamTopic) -> tuple[str, ...]:
+    """Return the paths in a stream's data that must not be shown: as in settings, else as declared in code."""
+    configured = bus.config.streams.get(stream.name)
+    return (configured.redact if configured else ()) or stream.redact
 
 
 def middleware(paths: Sequence[str] | None, *, stream: str, group: str) -> list[MiddlewareHooks]:

@@ -65,7 +65,7 @@ class MessageFactory:
             raise PayloadError(str(error), topic=name) from None
         compressed = config.compress_over is not None and len(encoded) > config.compress_over
         cause = cause_of(handling.get(), max_hops=config.max_hops)
-        event_id = attribute("id", id) if id else os.urandom(16).hex()
+        event_id = attribute("id", id) if id is not None else os.urandom(16).hex()
         version = stream.payloads.version
         # A type that itself ends in a version would be read as that version, unless a schema says otherwise.
         versioned = version > 1 or split_version(event_type)[1] is not None
@@ -84,7 +84,7 @@ class MessageFactory:
             traceparent=attribute("traceparent", traceparent) if traceparent else cause.traceparent if cause else None,
             extensions=extensions,
         )
-        return Message(topic=name, event_id=event_id, type=event_type, fields=fields)
+        return Message(topic=name, event_id=event_id, type=event_type, fields=fields, key=key, once=id is not None)
 
     def _type_of(self, address: Address, data: Any) -> str:
         stream, name = address.stream, address.name

@@ -13,14 +13,16 @@ from django.db import connections
 from django.test import override_settings
 
 from . import conf, registry
-from .bus import Bus, Result, Topic, buses
+from .bus import Bus, Topic, buses
 from .consuming import ConsumeOptions, reader
 from .consuming import consume as consume_until_idle
-from .core.events import Event, Message, Published
+from .core.events import Event, Message
 from .core.topics import StreamTopic
+from .delivery import Batch
 from .messages import Attributes
-from .publishers.delivery import Batch
 from .runtime.settling import Counts
+from .sending import Attempted, Sender
+from .transport.publish import Appended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +53,16 @@ def capture_events() -> Iterator[list[Captured]]:
     """
     captured: list[Captured] = []
 
-    def send(self: Bus, messages: Sequence[Message]) -> list[Result]:
-        captured.extend(Captured(bus=self.alias, event=_event(self, m), message=m) for m in messages)
-        return [Published(topic=m.topic, event_id=m.event_id, entry_id="0-0") for m in messages]
+    def attempt(self: Sender, messages: Sequence[Message], deadline_s: float | None = None) -> list[Attempted]:
+        bus = buses[self.config.alias]
+        captured.extend(Captured(bus=bus.alias, event=_event(bus, m), message=m) for m in messages)
+        return [Appended("0-0", known=False) for _ in messages]
 
-    async def asend(self: Bus, messages: Sequence[Message]) -> list[Result]:
-        return send(self, messages)
+    async def aattempt(self: Sender, messages: Sequence[Message], deadline_s: float | None = None) -> list[Attempted]:
+        return attempt(self, messages)
 
     before = {alias: len(connections[alias].run_on_commit) for alias in connections}
-    with mock.patch.object(Bus, "send", send), mock.patch.object(Bus, "asend", asend):
+    with mock.patch.multiple(Sender, attempt=attempt, aattempt=aattempt, fast_path=True):
         yield captured
         for alias, count in before.items():
             connection = connections[alias]

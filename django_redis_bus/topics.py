@@ -12,14 +12,16 @@ from asgiref.sync import iscoroutinefunction
 
 from . import registry
 from .bus import Bus, buses
-from .core.config import Retention
+from .core.config import Limit, Retention
 from .core.events import Event, Message, Published
 from .core.exceptions import ConfigurationError
 from .core.handlers import Handler
 from .core.payloads import Upcaster
 from .core.policy import Retry
 from .core.topics import Address, ChannelTopic, StreamTopic
+from .inbox import Inbox
 from .messages import Attributes
+from .publishing import PublishOptions
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,6 +37,8 @@ class Stream(StreamTopic, Generic[T]):
         payload: what the data must be: a dataclass, TypedDict, msgspec.Struct or pydantic model; or a mapping from
             event type to such a type, which also limits the event types; None takes any plain values.
         retention: what is kept once every live group has handled it. Default: the newest 100,000 entries.
+        limit: how far the slowest group may be behind before publishers are held back. Default: no limit.
+        redact: places in the data whose values no log and no error text may show: ["email", "lines[].price"].
         version: the schema version of what is published now; older versions need an `upcaster` each.
         bus: alias in REDIS_BUS.
 
@@ -48,6 +52,8 @@ class Stream(StreamTopic, Generic[T]):
         *,
         payload: type[T],
         retention: Retention | None = None,
+        limit: Limit | None = None,
+        redact: Iterable[str] = (),
         version: int = 1,
         bus: str = "default",
     ) -> None: ...
@@ -59,6 +65,8 @@ class Stream(StreamTopic, Generic[T]):
         *,
         payload: Mapping[str, Any] | None = None,
         retention: Retention | None = None,
+        limit: Limit | None = None,
+        redact: Iterable[str] = (),
         version: int = 1,
         bus: str = "default",
     ) -> None: ...
@@ -69,12 +77,17 @@ class Stream(StreamTopic, Generic[T]):
         *,
         payload: Any = None,
         retention: Retention | None = None,
+        limit: Limit | None = None,
+        redact: Iterable[str] = (),
         version: int = 1,
         bus: str = "default",
     ) -> None:
         if retention is not None and not isinstance(retention, Retention):
             raise ConfigurationError(f"Stream {name!r}: retention is a Retention(count=…), not {retention!r:.50}.")
-        super().__init__(name, payload=payload, retention=retention, version=version, bus=bus, declared_in=_caller())
+        super().__init__(
+            name, payload=payload, retention=retention, limit=limit, redact=redact, version=version,
+            bus=bus, declared_in=_caller(),
+        )  # fmt: skip
         registry.add_stream(self)
 
     @property
@@ -90,7 +103,7 @@ class Stream(StreamTopic, Generic[T]):
         """Encode and validate an event now, to be sent later by `bus.send`. Arguments as for `publish`."""
         return self.bus.message(self, data, **attributes)
 
-    def publish(self, data: Any, **attributes: Unpack[Attributes]) -> Published:
+    def publish(self, data: Any, **options: Unpack[PublishOptions]) -> Published:
         """Publish one event.
 
         Args:
@@ -98,34 +111,46 @@ class Stream(StreamTopic, Generic[T]):
             type: event type. Default: the one type that the payload class belongs to, else "<source>.<stream name>".
             key: ordering key; events with one key are handled in order.
             subject: what it is about.
-            id: the event's id; default a random one.
+            id: the event's id; default a random one. Published again under the same id within DEDUPLICATE, it is
+                added once.
             time: when it happened, aware; default now.
             extensions: further CloudEvents attributes, a mapping of text to text.
             traceparent: W3C trace context to carry on; default that of the event being handled.
+            delivery: "immediate", now, whatever becomes of a transaction; "on_commit", when the one under way on
+                `using` has committed; "outbox", as a row written in that transaction.
+            using: the database; default "default", or where the outbox is written to.
+            delay: seconds or a timedelta to wait, in the outbox; needs a relay, as `at` does.
+            at: an aware datetime before which it does not leave.
+            deadline_s: how long it may take, in place of DEADLINE.
 
         Returns:
-            Published, with the entry's id.
+            Published, with its state, and the entry's id once it has one.
 
         Raises:
             PayloadError: the data does not fit; the error names the path.
             EventTooLarge: above MAX_EVENT_BYTES.
-            Unavailable: Redis did not answer within TIMEOUT. Whether it added the event is then unknown.
+            Unavailable: Redis did not answer within the deadline, and ON_FAILURE is "raise", or there is no outbox.
+                Whether Redis added the event is then unknown: publish it again under the same id.
+            StreamFull: the stream is at its MAX_LAG.
+            ConfigurationError: the outbox is asked for and has no table.
         """
-        return self.bus.publish(self, data, **attributes)
+        return self.bus.publish(self, data, **options)
 
-    async def apublish(self, data: Any, **attributes: Unpack[Attributes]) -> Published:
+    async def apublish(self, data: Any, **options: Unpack[PublishOptions]) -> Published:
         """The async twin of `publish`."""
-        return await self.bus.apublish(self, data, **attributes)
+        return await self.bus.apublish(self, data, **options)
 
     @overload
     def handler(
-        self, *, group: str | None = None, types: Iterable[str] | None = None, retry: Retry | None = None
-    ) -> Callable[[Callable[[Event[T]], R]], Callable[[Event[T]], R]]: ...
+        self, *, group: str | None = None, types: Iterable[str] | None = None, retry: Retry | None = None,
+        idempotent: bool = False, using: str | None = None,
+    ) -> Callable[[Callable[[Event[T]], R]], Callable[[Event[T]], R]]: ...  # fmt: skip
 
     @overload
     def handler(
-        self, *, batch: int, group: str | None = None, types: Iterable[str] | None = None, retry: Retry | None = None
-    ) -> Callable[[Callable[[list[Event[T]]], R]], Callable[[list[Event[T]]], R]]: ...
+        self, *, batch: int, group: str | None = None, types: Iterable[str] | None = None, retry: Retry | None = None,
+        idempotent: bool = False, using: str | None = None,
+    ) -> Callable[[Callable[[list[Event[T]]], R]], Callable[[list[Event[T]]], R]]: ...  # fmt: skip
 
     def handler(
         self,
@@ -134,6 +159,8 @@ class Stream(StreamTopic, Generic[T]):
         types: Iterable[str] | None = None,
         retry: Retry | None = None,
         batch: int | None = None,
+        idempotent: bool = False,
+        using: str | None = None,
     ) -> Callable[[Callable[[Any], R]], Callable[[Any], R]]:
         """Bind a function to this stream in a consumer group.
 
@@ -145,6 +172,9 @@ class Stream(StreamTopic, Generic[T]):
             retry: when and how often a failed event is tried again.
             batch: take up to so many Events per call, as a list. Return None, or one item per event: None for
                 success or the exception that it failed with. Raising fails them all, and they are retried one by one.
+            idempotent: run it in a transaction that also remembers the event, and not again for an event remembered.
+                For `def` functions; see docs/how-to/handle-events-safely.md for what it covers.
+            using: alias of the database of that transaction. Default: where the routers write InboxEvent.
         """
         if isinstance(types, str):
             raise ConfigurationError(f"Stream {self.name!r}: types is a list of event types; write types=[{types!r}].")
@@ -153,6 +183,10 @@ class Stream(StreamTopic, Generic[T]):
             raise ConfigurationError(f"Stream {self.name!r}: types=[] wants no event; leave it out to want them all.")
         if batch is not None and batch < 1:
             raise ConfigurationError(f"Stream {self.name!r}: batch must be at least 1.")
+        if using is not None and not idempotent:
+            raise ConfigurationError(
+                f"Stream {self.name!r}: using={using!r} is the database of the transaction that idempotent=True makes."
+            )
 
         def bind(fn: Callable[[Any], R]) -> Callable[[Any], R]:
             if not hasattr(fn, "__qualname__"):
@@ -163,23 +197,31 @@ class Stream(StreamTopic, Generic[T]):
                 raise ConfigurationError(f"{name} has a yield: calling it would run nothing.")
             if is_async and batch is not None:
                 raise ConfigurationError(f"{name}: batch handlers are `def` functions.")
+            if is_async and idempotent:
+                raise ConfigurationError(
+                    f"{name}: idempotent handlers are `def` functions, for Django has no transactions in async code. "
+                    "Write `def`, and run its consumer with --threads to have several at work."
+                )
             if retry is not None and not isinstance(retry, Retry):
                 raise ConfigurationError(f"{name}: retry is a Retry(max_attempts=…), not {retry!r:.50}.")
             if group is not None and not (_GROUP.fullmatch(str(group)) and group == str(group)):
                 raise ConfigurationError(
                     f"{name}: {group!r} is no group name: use 1 to 200 letters, digits and _ - . : @ + / < >."
                 )
+            inbox = Inbox(bus=self.bus_alias, group=group or name, name=name, using=using) if idempotent else None
             registry.add_handler(
                 self.bus_alias,
                 Handler(
                     name=name,
                     stream=self.name,
                     group=group or name,
-                    fn=fn,
+                    fn=fn if inbox is None else inbox.once_each(fn) if batch else inbox.once(fn),
                     types=wanted,
                     retry=retry or Retry(),
                     batch=batch,
                     is_async=is_async,
+                    idempotent=idempotent,
+                    using=using,
                 ),
             )
             return fn
@@ -217,13 +259,13 @@ class BoundStream(Address):
         """See Stream.message."""
         return self.bus.message(self, data, **attributes)
 
-    def publish(self, data: Any, **attributes: Unpack[Attributes]) -> Published:
+    def publish(self, data: Any, **options: Unpack[PublishOptions]) -> Published:
         """See Stream.publish."""
-        return self.bus.publish(self, data, **attributes)
+        return self.bus.publish(self, data, **options)
 
-    async def apublish(self, data: Any, **attributes: Unpack[Attributes]) -> Published:
+    async def apublish(self, data: Any, **options: Unpack[PublishOptions]) -> Published:
         """The async twin of `publish`."""
-        return await self.bus.apublish(self, data, **attributes)
+        return await self.bus.apublish(self, data, **options)
 
 
 class Channel(ChannelTopic):

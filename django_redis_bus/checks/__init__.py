@@ -10,7 +10,9 @@ from django.core.checks import register as register_check
 
 from .. import conf
 from .handlers import check_handlers
+from .outbox import check_outbox
 from .publishers import check_publishers
+from .redaction import check_redaction
 from .settings import check_settings
 
 
@@ -23,4 +25,5 @@ def check_bus(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[C
     """Return everything that is wrong with the configuration of the bus. Touches neither Redis nor a database."""
     found = check_settings()
     configs = conf.configs()
-    return [*found, *check_publishers(configs), *check_handlers(configs)]
+    themes = (check_publishers, check_outbox, check_handlers, check_redaction)
+    return found + [message for check in themes for message in check(configs)]

@@ -10,17 +10,19 @@ from itertools import combinations
 
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
+from django.db import connections, router
 
 from .. import registry
 from ..core.config import BusConfig
 from ..core.exceptions import did_you_mean
 from ..core.handlers import Handler, conflicts
 from ..core.topics import StreamTopic
+from ..inbox.rows import inbox_model
 from .emitted import Emitted, near_miss, of_bus
 
 
 def check_handlers(configs: Mapping[str, BusConfig]) -> list[CheckMessage]:
-    """bus.E010–E015, W010: streams that overlap, and handlers that could not be called as they are bound."""
+    """bus.E010–E015, E017, E018, W010: streams that overlap, and handlers that could not work as they are bound."""
     messages: list[CheckMessage] = []
     for alias, config in configs.items():
         streams = registry.streams(alias)
@@ -32,6 +34,7 @@ def check_handlers(configs: Mapping[str, BusConfig]) -> list[CheckMessage]:
             messages += _signature(handler)
             messages += _types(handler, streams)
             messages += _misspelt(handler, streams, emitted.get(handler.stream))
+            messages += _inbox(handler)
         for (stream, group), handlers in groups.items():
             messages += [Error(p.message, hint=p.hint, id=p.id) for p in conflicts(stream, group, handlers)]
     known = set(configs)
@@ -61,9 +64,10 @@ def _names(alias: str, streams: list[StreamTopic]) -> list[CheckMessage]:
 
 
 def _signature(handler: Handler) -> list[CheckMessage]:
+    fn = getattr(handler.fn, "__wrapped__", handler.fn) if handler.idempotent else handler.fn
     try:
         # A partial with its function's name says that it takes what the function takes, which it does not.
-        inspect.signature(handler.fn, follow_wrapped=not isinstance(handler.fn, partial)).bind(None)
+        inspect.signature(fn, follow_wrapped=not isinstance(fn, partial)).bind(None)
     except TypeError as error:
         takes = "one list of Events" if handler.batch else "one Event"
         return [
@@ -107,3 +111,28 @@ def _misspelt(handler: Handler, streams: list[StreamTopic], emitted: Emitted | N
         for wanted in sorted(handler.types)
         if not emitted.has(wanted) and (meant := near_miss(wanted, emitted.types)) is not None
     ]
+
+
+def _inbox(handler: Handler) -> list[CheckMessage]:
+    """Whether the database of an idempotent handler is there and may have the table of handled events."""
+    if not handler.idempotent:
+        return []
+    alias = handler.using or router.db_for_write(inbox_model())
+    if alias not in connections.settings:
+        return [
+            Error(
+                f"Handler {handler.name} is to use database {alias!r}, which DATABASES does not have.",
+                hint=did_you_mean(alias, connections.settings).strip(),
+                id="bus.E017",
+            )
+        ]
+    if not router.allow_migrate_model(alias, inbox_model()):
+        return [
+            Error(
+                f"Handler {handler.name} is idempotent, but the routers keep InboxEvent out of its database {alias!r}.",
+                hint=f"Let allow_migrate({alias!r}, 'django_redis_bus', …) of DATABASE_ROUTERS return True, or name "
+                "the database that the handler writes to: using=….",
+                id="bus.E018",
+            )
+        ]
+    return []

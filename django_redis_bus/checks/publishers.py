@@ -16,7 +16,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
-from django.db.models.signals import post_delete, pre_delete
+from django.db.models.signals import post_delete, post_save, pre_delete
 from django.dispatch import Signal
 from django.utils.module_loading import import_string
 
@@ -28,6 +28,7 @@ from django_redis_bus.publishers.models import ACTIONS
 from django_redis_bus.publishers.publisher import DELIVERIES
 from django_redis_bus.publishers.signals import find_sender
 
+from .publisher_changes import check_changes
 from .publisher_payloads import check_payload
 
 
@@ -69,6 +70,7 @@ class _Entry:
         yield from self.delivery()
         if self.model is not None:
             yield from check_payload(self.alias, config, self.model, self.place)
+            yield from check_changes(self.alias, config, self.model, self.place)
 
     def error(self, number: str, key: str | None, message: str, hint: str) -> Error:
         return Error(f"{self._at(key)} {message}.", hint=hint.strip(), id=f"bus.{number}")
@@ -152,8 +154,13 @@ class _Entry:
 
     def of_signal(self, path: str) -> Iterator[CheckMessage]:
         config = self.config
-        if config.fields == "__all__" or config.exclude or config.only_if_changed:
-            key = "FIELDS" if config.fields == "__all__" else "EXCLUDE" if config.exclude else "ONLY_IF_CHANGED"
+        of_models = {
+            "FIELDS": config.fields == "__all__",
+            "EXCLUDE": config.exclude,
+            "ONLY_IF_CHANGED": config.only_if_changed,
+            "CHANGES": config.changes,
+        }
+        for key in [key for key, given in of_models.items() if given][:1]:
             hint = 'Name the signal\'s arguments one by one: "FIELDS": ["user.pk"], or use PAYLOAD and WHEN.'
             yield self.error("E116", key, "goes with MODEL only", hint)
         signal, problem = self.imported("SIGNAL", path)
@@ -165,6 +172,10 @@ class _Entry:
         elif signal in (pre_delete, post_delete) and config.sender is None:
             hint = f'Give a SENDER, or use "MODEL" with "ACTIONS": ["deleted"] in place of {path}.'
             yield self.warning("W103", "SIGNAL", "without SENDER makes every deletion of every model slow", hint)
+        elif signal is post_save and config.delivery == "outbox":
+            hint = 'Use "MODEL" in place of SIGNAL and SENDER: then the save and the row are one transaction.'
+            message = "is sent after the transaction of a save: a process that dies then has saved without its event"
+            yield self.warning("W105", "SIGNAL", message, hint)
         if config.sender is not None:
             try:
                 find_sender(config.sender)
@@ -267,10 +278,7 @@ class _Entry:
 
     def delivery(self) -> Iterator[CheckMessage]:
         delivery = self.config.delivery
-        if delivery == "outbox":
-            message = "is 'outbox': the outbox is not available in this version; use on_commit"
-            yield self.error("E114", "DELIVERY", message, 'Type "DELIVERY": "on_commit".')
-        elif delivery not in DELIVERIES:
+        if delivery not in DELIVERIES:
             yield self.error(
                 "E115",
                 "DELIVERY",

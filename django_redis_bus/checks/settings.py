@@ -41,7 +41,7 @@ def check_settings() -> list[CheckMessage]:
         messages += [
             CheckWarning(
                 f"{place}['OPTIONS'][{key!r}] has no effect: the bus sets it itself.",
-                hint="Remove it. TIMEOUT and LEASE are the bus's own keys.",
+                hint="Remove it. DEADLINE and LEASE are the bus's own keys.",
                 id="bus.W001",
             )
             for key in sorted(config.options.keys() & RESERVED_OPTIONS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from textwrap import indent
 from typing import Any
 
@@ -36,14 +37,16 @@ class Logging(Middleware):
             if handler is not None and logger.isEnabledFor(logging.INFO):
                 self._log(logging.INFO, "handled", handler, event, delivery, seconds)
         elif isinstance(decision, RetryLater):
-            what = f"will be retried in {decision.wait_s:.1f} s: {_safe(said(decision.error, repr))}"
+            reason = _safe(decision.scrub(said(decision.error, repr)))
+            what = f"will be retried in {decision.wait_s:.1f} s: {reason}"
             self._log(logging.WARNING, what, handler, event, delivery, seconds)
         else:
             error = decision.error
-            what = f"is a dead letter ({decision.reason}): {_safe(said(error) or said(error, repr))}"
+            reason = _safe(decision.scrub(said(error) or said(error, repr)))
+            what = f"is a dead letter ({decision.reason}): {reason}"
             # A Reject is an answer, not an accident: where it was raised does not matter.
             shown = None if isinstance(error, Reject) else error
-            self._log(logging.ERROR, what, handler, event, delivery, seconds, shown)
+            self._log(logging.ERROR, what, handler, event, delivery, seconds, shown, decision.scrub)
 
     def _log(
         self,
@@ -54,11 +57,13 @@ class Logging(Middleware):
         delivery: Delivery,
         seconds: float,
         error: BaseException | None = None,
+        scrub: Callable[[str], str] = str,
     ) -> None:
         exc_info = error if error is not None and error.__traceback__ is not None else None
-        if exc_info is not None and not _is_one_line(exc_info):
-            # Python's formatter would write the error's own lines as they are; they could pass for lines of the log.
-            text = printable(traceback_text(exc_info), keep="\n")
+        if exc_info is not None and (not _is_one_line(exc_info) or _quotes(exc_info, scrub)):
+            # Python's formatter would write the error's own lines as they are; they could pass for lines of the log,
+            # or show what must not be shown.
+            text = printable(scrub(traceback_text(exc_info)), keep="\n")
             what += "\n" + indent(text.rstrip("\n"), "    | ", lambda line: True)
             exc_info = None
         entry_id = delivery.entry_id.decode(errors="replace")
@@ -85,6 +90,11 @@ class Logging(Middleware):
 
 def _safe(text: str) -> str:
     return printable(text[:ERROR_CHARS])
+
+
+def _quotes(error: BaseException, scrub: Callable[[str], str]) -> bool:
+    """Return whether the error's traceback shows what must not be shown."""
+    return scrub is not str and scrub(text := traceback_text(error)) != text
 
 
 def _is_one_line(error: BaseException) -> bool:

@@ -32,6 +32,8 @@ def connect() -> None:
     migrating.connect()
     for alias, bus in configs().items():
         for config in bus.publishers.values():
+            if not config.enabled:
+                continue
             try:
                 publisher = _publisher(alias, bus.source, config)
             except (ConfigurationError, ImportError) as error:

@@ -1,11 +1,11 @@
-"""ONLY_IF_CHANGED: whether a save changed any of the tracked columns of the row."""
+"""What a save changed in its row: whether it is worth an event (ONLY_IF_CHANGED), and what to tell of it (CHANGES)."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Mapping
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Field, FileField, Model
 
@@ -13,8 +13,33 @@ from .remembering import Notes
 from .snapshot import Reader, key_fields, stored
 
 _SAVE_BASE = Model.save_base.__code__
-# What the row held before the save, by attname. Empty: there was no row, or nobody knows.
-Before = Mapping[str, Any]
+
+
+class _Before(NamedTuple):
+    """What is known of a row before it is saved."""
+
+    row: Mapping[str, Any] | None
+    """The values that the save may change, by attname. None: there was no row, or nobody knows."""
+    counts: bool = True
+    """Whether the save may change what is tracked."""
+
+
+_UNKNOWN = _Before(None)
+_OTHER_COLUMNS = _Before(None, counts=False)
+
+
+class Verdict(NamedTuple):
+    """What is known of a save when it ends."""
+
+    counts: bool
+    """Whether it created the row or changed a tracked column."""
+    changes: Mapping[str, Any] | None = None
+    """Old and new value by name in the data; None if there is nothing to tell, or nobody knows."""
+    known: Mapping[str, Any] | None = None
+    """Stored values that had to be read, by attname."""
+
+
+CREATED = Verdict(True)
 
 
 def _save_under_way() -> int:
@@ -30,21 +55,48 @@ def _save_under_way() -> int:
 
 
 class Changes:
-    """Compares rows before and after saves.
+    """Compares rows before and after they are written.
 
     Args:
         model: the publisher's model.
-        fields: the tracked fields.
+        tracked: the fields of which one must have changed; none if every save counts.
+        told: by name in the data, the fields whose changes are told.
+        data: what the publisher reads for its events; used to read once what both need.
     """
 
-    def __init__(self, model: type[Model], fields: Collection[Field[Any, Any]]) -> None:
+    def __init__(
+        self,
+        model: type[Model],
+        *,
+        tracked: Collection[Field[Any, Any]],
+        told: Mapping[str, Field[Any, Any]] | None,
+        data: Reader,
+    ) -> None:
         self.model = model
         self._pk_attname: str = model._meta.pk.attname
         self._inserted_unseen = all(f.has_default() or f.has_db_default() for f in key_fields(model))
-        self._fields = {field.attname: field for field in fields}
+        self._tracked = {field.attname for field in tracked}
+        self._told = None if told is None else {name: field.attname for name, field in told.items()}
+        self._fields = {field.attname: field for field in [*tracked, *(told or {}).values()]}
+        self._data = data
         self._readers: dict[tuple[str, ...], Reader] = {}
-        # None in place of a row: the save cannot change what is tracked.
-        self._notes: Notes[dict[int, Before | None]] = Notes()
+        self._notes: Notes[dict[int, _Before]] = Notes()
+
+    def watched(self, written: Collection[str] | None) -> list[str] | None:
+        """Return the attnames of the columns to compare.
+
+        Args:
+            written: names of the fields that are written; None stands for all.
+
+        None if nothing that is tracked can change.
+        """
+        attnames = [
+            attname
+            for attname, field in self._fields.items()
+            # A generated column changes with whatever it is made from.
+            if written is None or field.name in written or attname in written or getattr(field, "generated", False)
+        ]
+        return attnames if not self._tracked or self._tracked.intersection(attnames) else None
 
     def begin(self, instance: Model, using: str, update_fields: Collection[str] | None) -> None:
         """Note what the row holds, before it is saved. At most one query."""
@@ -54,40 +106,52 @@ class Changes:
         save = _save_under_way()
         # This also writes over the note of an earlier save that failed: its frame is gone, this one has its
         # place.
-        saves[save] = {}
-        saves[save] = self._row(instance, using, update_fields)
+        saves[save] = _UNKNOWN
+        saves[save] = self._before(instance, using, update_fields)
 
-    def _row(self, instance: Model, using: str, update_fields: Collection[str] | None) -> Before | None:
-        written = [
-            attname
-            for attname, field in self._fields.items()
-            # A generated column changes with whatever it is made from.
-            if update_fields is None
-            or field.name in update_fields
-            or attname in update_fields
-            or getattr(field, "generated", False)
-        ]
-        if not written:
-            return None
+    def _before(self, instance: Model, using: str, update_fields: Collection[str] | None) -> _Before:
+        attnames = self.watched(update_fields)
+        if attnames is None:
+            return _OTHER_COLUMNS
         pk = getattr(instance, self._pk_attname)
         if instance._state.adding and (self._inserted_unseen or pk is None):
-            return {}
-        return stored(self.model, pk, written, using) or {}
+            return _UNKNOWN
+        return _Before(stored(self.model, pk, attnames, using) if attnames else {})
 
-    def end(self, instance: Model, using: str, *, created: bool) -> bool:
-        """Return whether the save that ends created the row or changed a tracked column. At most one query."""
+    def end(self, instance: Model, using: str, *, created: bool) -> Verdict:
+        """Return what the save that ends has done. At most one query."""
         saves = self._notes.get(instance) or {}
-        before = saves.pop(_save_under_way(), {})
+        before = saves.pop(_save_under_way(), _UNKNOWN)
         if not saves:
             self._notes.take(instance)
         if created:
-            return True
-        if before is None:
-            return False
-        if not before:
-            return True
-        now = self._reader(tuple(before)).read(instance, using, updated=True)
-        return any(not self._same(attname, old, now[attname]) for attname, old in before.items())
+            return CREATED
+        if before.row is None:
+            return Verdict(before.counts)
+        reader = self._reader(tuple(before.row))
+        known = None
+        if missing := reader.missing(instance, updated=True):
+            missing += self._data.missing(instance, updated=True)
+            known = stored(self.model, getattr(instance, self._pk_attname), list(dict.fromkeys(missing)), using)
+        return self.verdict(before.row, instance, using, known)
+
+    def verdict(
+        self, before: Mapping[str, Any], instance: Model, using: str, known: Mapping[str, Any] | None = None
+    ) -> Verdict:
+        """Return what became of a row, whose watched values were `before` and are what `instance` holds now."""
+        now = self._reader(tuple(before)).read(instance, using, updated=True, known=known)
+        changed = {attname for attname, old in before.items() if not self._same(attname, old, now[attname])}
+        if self._tracked and not self._tracked & changed:
+            return Verdict(False)
+        if self._told is None:
+            return Verdict(True, known=known)
+        old = self._reader(tuple(before)).cleaned(before, using)
+        changes = {
+            name: {"old": old[attname], "new": now[attname]}
+            for name, attname in self._told.items()
+            if attname in changed
+        }
+        return Verdict(True, changes, known)
 
     def _reader(self, attnames: tuple[str, ...]) -> Reader:
         reader = self._readers.get(attnames)

@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Model
 from django.db.models.signals import post_delete, pre_delete
 
-from .matching import child_classes, row_classes
+from .matching import cascading_classes, child_classes, row_classes
 from .remembering import Notes
 from .snapshot import stored
 
 if TYPE_CHECKING:
     from .models import ModelPublisher
+
+# Who wants to hear of rows that may go when rows of a class do.
+_listening: dict[type[Model], list[Deletes]] = {}
+
+
+def listening(model: type[Model]) -> bool:
+    """Return whether deleting instances of `model` may make events now, its cascades included."""
+    return any(not deletes.publisher.silent(raw=False) for deletes in _listening.get(model, ()))
 
 
 class Deletes:
@@ -31,6 +39,7 @@ class Deletes:
         self._pk_attname: str = model._meta.pk.attname
         self._rows = row_classes(model)
         self._strangers = [] if publisher.config.include_subclasses else child_classes(model)
+        self._origins: list[type[Model]] = []
         # One delete() may collect the same row as a proxy and as the concrete class, and announce both.
         self._may_repeat = len(self._rows) > 1 or bool(self._strangers)
         # Primary keys dealt with, by the instance or queryset whose delete() is under way.
@@ -46,6 +55,15 @@ class Deletes:
                 publisher.listen(pre_delete, self.deleting, sender, "pre_delete")
         for sender in self._strangers:
             publisher.listen(post_delete, self.stranger_deleted, sender, "post_delete")
+        self._origins = cascading_classes(publisher.model)
+        for origin in self._origins:
+            _listening.setdefault(origin, []).append(self)
+
+    def disconnect(self) -> None:
+        """Undo what connect() did beside connecting receivers."""
+        for origin in self._origins:
+            _listening[origin].remove(self)
+        self._origins = []
 
     def deleting(self, sender: type[Model], instance: Model, using: str, origin: object = None, **kwargs: Any) -> None:
         """Read what the instance does not hold, while its row is there."""

@@ -7,7 +7,7 @@ switches off Django's fast deletes for the whole project.
 from __future__ import annotations
 
 from django.apps import apps
-from django.db.models import Model
+from django.db.models import CASCADE, ForeignKey, Model
 
 from django_redis_bus.core.exceptions import ConfigurationError
 
@@ -49,3 +49,21 @@ def saving_classes(model: ModelClass, *, include_subclasses: bool) -> list[Model
     parent.
     """
     return row_classes(model) + (child_classes(model) if include_subclasses else [])
+
+
+def cascading_classes(model: ModelClass) -> list[ModelClass]:
+    """Return the classes of which a deletion may delete rows of `model`: its own, and those its foreign keys lead to.
+
+    Generic relations are not followed.
+    """
+    found: dict[ModelClass, None] = {}
+    ahead = [model]
+    while ahead:
+        here = ahead.pop()
+        for candidate in row_classes(here) + child_classes(here):
+            if candidate in found:
+                continue
+            found[candidate] = None
+            keys = [field for field in candidate._meta.concrete_fields if isinstance(field, ForeignKey)]
+            ahead += [key.related_model for key in keys if key.remote_field.on_delete is CASCADE]
+    return list(found)

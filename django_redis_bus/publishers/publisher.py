@@ -5,22 +5,22 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast, get_args
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.dispatch import Signal
 from django.utils.module_loading import import_string
 
 from django_redis_bus.bus import buses
-from django_redis_bus.core.config import PublisherConfig
+from django_redis_bus.core.config import Delivery, PublisherConfig
 from django_redis_bus.core.exceptions import BusError, ConfigurationError, HopLimitExceeded
+from django_redis_bus.delivery import Outgoing, deliver
 
-from .delivery import Outgoing, send, send_on_commit
 from .migrating import migrating
 
 logger = logging.getLogger("django_redis_bus.publishers")
 
-DELIVERIES = ("on_commit", "immediate")
+DELIVERIES = get_args(Delivery)
 
 
 class Publisher(ABC):
@@ -61,8 +61,11 @@ class Publisher(ABC):
         self._connected.append((signal, sender, uid))
 
     def silent(self, raw: bool) -> bool:
-        """Return whether nothing is published now: fixtures being loaded, `migrate` running."""
-        return (raw and not self.config.raw) or (not self.config.during_migrate and migrating())
+        """Return whether nothing is published now: fixtures are loaded, `migrate` runs, it is muted or switched off."""
+        if (raw and not self.config.raw) or (not self.config.during_migrate and migrating()):
+            return True
+        bus = buses[self.alias]
+        return bus.is_muted or bus.sender.switches.off(self.config.name)
 
     def publish(
         self,
@@ -75,7 +78,7 @@ class Publisher(ABC):
         subject: str | None,
         using: str | None,
     ) -> None:
-        """Encode an event now and send it as DELIVERY says.
+        """Encode an event now and let it leave as DELIVERY says.
 
         Args:
             about: what it is about, for the log.
@@ -83,12 +86,17 @@ class Publisher(ABC):
 
         The rest is as in Bus.message(), and raises as that does.
         """
-        message = buses[self.alias].message(topic, data, type=type, key=key, subject=subject)
-        item = Outgoing(self.alias, self.config.name, about, message)
-        if self.config.delivery == "immediate":
-            error = send([item])
-        else:
-            error = send_on_commit(item, using or DEFAULT_DB_ALIAS)
+        bus = buses[self.alias]
+        message = bus.message(topic, data, type=type, key=key, subject=subject)
+        delivery = cast("Delivery", self.config.delivery)
+        try:
+            error = deliver(
+                [Outgoing(bus.sender, f"{self.config.name}: {about}", message)], delivery, using or DEFAULT_DB_ALIAS
+            )
+        except Exception as trouble:
+            if delivery != "outbox":
+                raise
+            raise _NotSent(trouble) from trouble  # without its row the change must not be committed
         if error is not None and self.config.on_error == "raise":
             raise _NotSent(error)
 

@@ -69,6 +69,19 @@ def column_field(model: type[Model], name: str) -> Field[Any, Any]:
     )
 
 
+def relation_on(model: type[Model], path: str) -> str:
+    """Return the foreign keys that an attribute path begins with, as prefetch_related() takes them; "" if none."""
+    steps: list[str] = []
+    here: Any = model
+    for step in path.split("."):
+        field = next((f for f in here._meta.concrete_fields if f.name == step), None)
+        if not isinstance(field, ForeignKey):
+            break
+        steps.append(step)
+        here = field.related_model
+    return "__".join(steps)
+
+
 def key_fields(model: type[Model]) -> list[Field[Any, Any]]:
     """Return the field or fields of the primary key."""
     return list(model._meta.pk_fields)
@@ -156,10 +169,14 @@ class Reader:
             fetched = stored(self.model, getattr(instance, self._pk_attname), missing, using) or {}
         if lacking := [attname for attname in missing if attname not in fetched]:
             raise LookupError(f"the row is gone, and the instance does not hold {', '.join(lacking)}")
-        values = {}
+        return self.cleaned({a: fetched[a] if a in fetched else getattr(instance, a) for a in self.columns}, using)
+
+    def cleaned(self, values: Mapping[str, Any], using: str) -> dict[str, Any]:
+        """Return values of the columns, by attname, as an event tells them."""
+        result = {}
         for attname, kind, clean, _, kept in self.columns.values():
-            value = fetched[attname] if attname in fetched else getattr(instance, attname)
+            value = values[attname]
             if value is not None and type(value) is not kind:
                 value = clean(value)
-            values[attname] = value if kept is None else kept(value, using)
-        return values
+            result[attname] = value if kept is None else kept(value, using)
+        return result

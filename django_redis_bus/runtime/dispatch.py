@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from inspect import isawaitable, iscoroutine
+from dataclasses import replace
+from textwrap import indent
 from threading import current_thread, main_thread
 from time import perf_counter
 from typing import Any
 
+from ..core.answers import errors_of, refuse
 from ..core.causation import together
 from ..core.events import Event
 from ..core.exceptions import UnreadableEntry
 from ..core.handlers import Handler, MiddlewareHooks, Router
-from ..core.policy import ACK, Decision, Retry, decide, overdue
+from ..core.policy import ACK, Ack, Decision, Retry, decide, overdue
 from ..core.ports import Delivery
 from ..core.reading import EntryReader
+from ..core.redaction import Redaction, Scrub
+from ..core.telling import printable, traceback_text
 
 logger = logging.getLogger("django_redis_bus.consumer")
 
 Done = list[tuple[Delivery, Decision]]
+Seen = tuple[Delivery, Event[Any] | None]
 
 _UNREAD = Retry()
 """The policy of what never reached a handler."""
@@ -35,6 +40,7 @@ class Dispatcher:
         router: Events to handlers.
         middleware: outermost first; hooks they do not override are never called.
         luck: returns a random number in [0, 1).
+        redaction: what the texts of errors must not show; None if they may show all.
     """
 
     def __init__(
@@ -43,11 +49,13 @@ class Dispatcher:
         router: Router,
         middleware: Sequence[MiddlewareHooks],
         luck: Callable[[], float],
+        redaction: Redaction | None = None,
     ) -> None:
         self._read = reader.read
         self._only = router.only
         self._route = router.route
         self._luck = luck
+        self._redaction = redaction
         self._begin = _overridden(middleware, "begin")
         self._abegin = _overridden(middleware, "abegin")
         self._around = _overridden(middleware, "around")
@@ -99,18 +107,19 @@ class Dispatcher:
                     with context:
                         returned = handler.fn(event)
                 if returned is not None:
-                    _refuse(returned, handler)
+                    refuse(returned, handler.name)
                 decision = ACK
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
                 raise  # somebody pressed Ctrl-C in a script or test that consumes in its own thread
-            decision = self._decide(error, delivery, handler)
-            self._after_failure(error)
+            scrub = self._scrubber([(delivery, event)])
+            decision = self._decide(error, delivery, handler, scrub)
+            self._after_failure(error, scrub)
         for hook in self._on_ack if decision is ACK else self._outcome:
             try:
                 hook(handler, event, delivery, decision, perf_counter() - started)
             except Exception as trouble:
-                _complain(hook, trouble)
+                _complain(hook, trouble, self._scrubber([(delivery, event)]))
         return decision
 
     async def arun(self, delivery: Delivery) -> Decision:
@@ -133,13 +142,14 @@ class Dispatcher:
                 if self.closing:
                     raise
                 error = RuntimeError("the handler was cancelled from within")
-            decision = self._decide(error, delivery, handler)
+            scrub = self._scrubber([(delivery, event)])
+            decision = self._decide(error, delivery, handler, scrub)
             if not isinstance(error, UnreadableEntry):
                 for afailed in self._afailed:
                     try:
                         await afailed()
                     except Exception as trouble:
-                        _complain(afailed, trouble)
+                        _complain(afailed, trouble, scrub)
         self._tell(handler, event, delivery, decision, perf_counter() - started)
         return decision
 
@@ -151,7 +161,8 @@ class Dispatcher:
             try:
                 event = self._read(delivery.entry_id, delivery.fields, delivery.attempt)
             except Exception as error:
-                self._finish(done, None, None, delivery, self._decide(error, delivery, None), 0.0)
+                decision = self._decide(error, delivery, None, self._scrubber([(delivery, None)]))
+                self._finish(done, None, None, delivery, decision, 0.0)
                 continue
             handler = self._only or self._route(event.type)
             dead = _overdue(delivery, handler) if handler and delivery.redelivered else None
@@ -171,16 +182,20 @@ class Dispatcher:
     def _run_together(self, done: Done, handler: Handler, items: list[tuple[Delivery, Event[Any]]]) -> None:
         started = perf_counter()
         errors: list[BaseException | None] = [None] * len(items)
+        scrub: Scrub = str
         try:
             events = [event for _, event in items]
             said = self._call(handler, together(events), events)
-            errors = _each(said, len(items), handler)
+            errors = errors_of(said, len(items), handler.name)
+            if any(error is not None for error in errors):
+                scrub = self._scrubber(items)
         except BaseException as error:
             errors = [error] * len(items)
-            self._after_failure(error)
+            scrub = self._scrubber(items)
+            self._after_failure(error, scrub)
         seconds = (perf_counter() - started) / len(items)
         for (delivery, event), failure in zip(items, errors, strict=True):
-            decision = ACK if failure is None else self._decide(failure, delivery, handler)
+            decision = ACK if failure is None else self._decide(failure, delivery, handler, scrub)
             self._finish(done, handler, event, delivery, decision, seconds)
 
     def _finish(
@@ -197,7 +212,7 @@ class Dispatcher:
             try:
                 hook(handler, event, delivery, decision, seconds)
             except Exception as trouble:
-                _complain(hook, trouble)
+                _complain(hook, trouble, self._scrubber([(delivery, event)]))
 
     def _call(self, handler: Handler, event: Event[Any], events: list[Event[Any]] | None = None) -> object:
         argument = event if events is None else events
@@ -215,17 +230,24 @@ class Dispatcher:
     def _contexts(self, handler: Handler, event: Event[Any]) -> list[AbstractContextManager[object]]:
         return [context for around in self._around if (context := around(event, handler)) is not None]
 
-    def _decide(self, error: BaseException, delivery: Delivery, handler: Handler | None) -> Decision:
-        policy = _UNREAD if handler is None else handler.retry
-        return decide(error, attempt=delivery.attempt, policy=policy, luck=self._luck())
+    def _scrubber(self, seen: Iterable[Seen]) -> Scrub:
+        """Return what cleans the texts of an error that may quote these."""
+        if self._redaction is None:
+            return str
+        return self._redaction.scrubber((delivery.fields, event.data if event else None) for delivery, event in seen)
 
-    def _after_failure(self, error: BaseException) -> None:
+    def _decide(self, error: BaseException, delivery: Delivery, handler: Handler | None, scrub: Scrub) -> Decision:
+        policy = _UNREAD if handler is None else handler.retry
+        decision = decide(error, attempt=delivery.attempt, policy=policy, luck=self._luck())
+        return decision if scrub is str or isinstance(decision, Ack) else replace(decision, scrub=scrub)
+
+    def _after_failure(self, error: BaseException, scrub: Scrub) -> None:
         if not isinstance(error, UnreadableEntry):
             for hook in self._failed:
                 try:
                     hook()
                 except Exception as trouble:
-                    _complain(hook, trouble)
+                    _complain(hook, trouble, scrub)
 
 
 def _overdue(delivery: Delivery, handler: Handler) -> Decision | None:
@@ -242,38 +264,14 @@ def _wants_acks(hook: Callable[..., Any]) -> bool:
         return True
 
 
-def _refuse(returned: object, handler: Handler) -> None:
-    """Raise TypeError for what was not meant as success: an exception that is returned, a coroutine nobody runs."""
-    if isinstance(returned, BaseException):
-        raise TypeError(f"handler {handler.name} returned a {type(returned).__name__}; write raise, not return")
-    if isawaitable(returned):
-        if iscoroutine(returned):
-            returned.close()
-        raise TypeError(
-            f"handler {handler.name} is a `def` that returned an awaitable, so it did nothing. If a decorator wraps an "
-            "`async def`, make its wrapper `async def` too."
-        )
-
-
-def _complain(hook: Callable[..., Any], error: Exception) -> None:
-    logger.error("middleware %s failed", getattr(hook, "__qualname__", hook), exc_info=error)
-
-
-def _each(said: object, count: int, handler: Handler) -> list[BaseException | None]:
-    """Return one error or None per event from what a batch handler returned."""
-    if said is None:
-        return [None] * count
-    if not isinstance(said, Sequence) or len(said) != count:
-        raise TypeError(
-            f"batch handler {handler.name} must return None, or a sequence with one item (None or an exception) "
-            f"for each of its {count} events; it returned {type(said).__name__}"
-        )
-    for item in said:
-        if item is not None and not isinstance(item, BaseException):
-            raise TypeError(
-                f"batch handler {handler.name} returned a {type(item).__name__} for an event, not None or an exception"
-            )
-    return list(said)
+def _complain(hook: Callable[..., Any], error: Exception, scrub: Scrub = str) -> None:
+    name = getattr(hook, "__qualname__", hook)
+    # Its context may be the handler's error.
+    told = "" if scrub is str else traceback_text(error)
+    if (hidden := scrub(told)) == told:
+        logger.error("middleware %s failed", name, exc_info=error)
+    else:
+        logger.error("middleware %s failed\n%s", name, indent(printable(hidden, keep="\n"), "    | "))
 
 
 def _overridden(middleware: Sequence[MiddlewareHooks], hook: str) -> list[Callable[..., Any]]:

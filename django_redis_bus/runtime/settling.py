@@ -4,6 +4,7 @@ not done."""
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
@@ -175,8 +176,8 @@ class Settling:
                     delivery.entry_id,
                     delivery.attempt if decision.ran else delivery.attempt - 1,
                     decision.reason,
-                    describe(decision.error),
-                    trace(decision.error),
+                    describe(decision.error, decision.scrub),
+                    trace(decision.error, decision.scrub),
                 )
                 mine = self._link.bury(grave)
                 self._settled({delivery.entry_id}, [] if mine else [delivery.entry_id])
@@ -184,7 +185,8 @@ class Settling:
         later = [(d, decision) for d, decision in self._done if isinstance(decision, RetryLater)]
         if later:
             failures = [
-                Failure(d.entry_id, int(decision.wait_s * 1000), describe(decision.error)) for d, decision in later
+                Failure(d.entry_id, int(decision.wait_s * 1000), describe(decision.error, decision.scrub))
+                for d, decision in later
             ]
             gone = self._link.retry(failures)
             self._settled({d.entry_id for d, _ in later}, gone)
@@ -220,12 +222,13 @@ class Settling:
             )  # fmt: skip
 
 
-def describe(error: BaseException) -> str:
+def describe(error: BaseException, scrub: Callable[[str], str]) -> str:
     """Return an error as one printable line."""
     text = said(error) if isinstance(error, UnreadableEntry) else f"{type(error).__name__}: {said(error)}"
-    return printable(text[:ERROR_CHARS])
+    # Scrubbed before it is cut: half a secret would not be recognised.
+    return printable(scrub(text)[:ERROR_CHARS])
 
 
-def trace(error: BaseException) -> str:
+def trace(error: BaseException, scrub: Callable[[str], str]) -> str:
     """Return the end of the error's traceback, where the cause stands."""
-    return traceback_text(error)[-TRACEBACK_CHARS:].encode(errors="backslashreplace").decode()
+    return scrub(traceback_text(error))[-TRACEBACK_CHARS:].encode(errors="backslashreplace").decode()

@@ -158,6 +158,62 @@ def test_e015(declare: Declare) -> None:
     assert messages[1].hint == "Known: 'created', 'paid'."
 
 
+class NoInbox:
+    """A router that keeps the inbox in the database "default"."""
+
+    def allow_migrate(self, db: str, app_label: str, **hints: object) -> bool | None:
+        return db == "default" if app_label == "django_redis_bus" else None
+
+
+class InboxInOther(NoInbox):
+    def db_for_write(self, model: object, **hints: object) -> str:
+        return "other"
+
+
+@pytest.mark.parametrize("batch", [None, 10])
+def test_idempotent_handlers_have_nothing_to_say(declare: Declare, settings: Any, batch: int | None) -> None:
+    settings.DATABASE_ROUTERS = [f"{__name__}.NoInbox"]
+    orders = declare()
+
+    @orders.handler(group="routed", idempotent=True, batch=batch)
+    def charge(event: object) -> None: ...
+
+    @orders.handler(group="named", idempotent=True, using="default", batch=batch)
+    def ship(event: object) -> None: ...
+
+    assert found() == []
+
+
+def test_e014_looks_at_the_function_of_an_idempotent_handler(declare: Declare) -> None:
+    def handle(option: int, event: object) -> None: ...
+
+    declare().handler(group="filled", idempotent=True)(functools.update_wrapper(functools.partial(handle, 1), handle))
+    assert found() == []
+    declare("events:two").handler(group="two", idempotent=True)(handle)
+    assert "handle cannot be called with one argument" in only("bus.E014").msg
+
+
+def test_e017(declare: Declare) -> None:
+    @declare().handler(group="billing", idempotent=True, using="defualt")
+    def charge(event: object) -> None: ...
+
+    message = only("bus.E017")
+    assert message.msg.endswith("charge is to use database 'defualt', which DATABASES does not have.")
+    assert message.hint == "Did you mean 'default'?"
+
+
+@pytest.mark.parametrize(("router", "using"), [("NoInbox", "other"), ("InboxInOther", None)])
+def test_e018(declare: Declare, settings: Any, router: str, using: str | None) -> None:
+    settings.DATABASE_ROUTERS = [f"{__name__}.{router}"]
+
+    @declare().handler(group="billing", idempotent=True, using=using)
+    def charge(event: object) -> None: ...
+
+    message = only("bus.E018")
+    assert message.msg.endswith("charge is idempotent, but the routers keep InboxEvent out of its database 'other'.")
+    assert "allow_migrate('other', 'django_redis_bus', …)" in (message.hint or "")
+
+
 def test_a_stream_without_declared_types_takes_any(declare: Declare) -> None:
     orders = declare()
 

@@ -140,11 +140,6 @@ def test_e113_placeholder_that_the_model_lacks(check: Check) -> None:
     one(check(TOPIC="tenant:{custmer.name}:orders"), "E113", "TOPIC", "Did you mean 'customer'?")
 
 
-def test_e114_outbox(check: Check) -> None:
-    message = one(check(DELIVERY="outbox"), "E114", "DELIVERY", '"on_commit"')
-    assert "the outbox is not available in this version; use on_commit" in message.msg
-
-
 def test_e115_unknown_delivery(check: Check) -> None:
     one(check(DELIVERY="on_comit"), "E115", "DELIVERY", "Did you mean 'on_commit'?")
 
@@ -154,6 +149,7 @@ def test_e116_keys_of_the_other_kind(check: Check) -> None:
     one(check(SIGNAL=f"{HERE}.paid", FIELDS="__all__"), "E116", "FIELDS", "one by one")
     one(check(SIGNAL=f"{HERE}.paid", EXCLUDE=["id"]), "E116", "EXCLUDE")
     one(check(SIGNAL=f"{HERE}.paid", ONLY_IF_CHANGED=["id"]), "E116", "ONLY_IF_CHANGED")
+    one(check(SIGNAL=f"{HERE}.paid", CHANGES=True), "E116", "CHANGES")
 
 
 def test_e117_key_that_the_model_lacks(check: Check) -> None:
@@ -197,9 +193,15 @@ def test_w104_models_that_send_no_signals(check: Check) -> None:
     one(check(MODEL="tests_app.Order_tags"), "W104", "MODEL", "m2m_changed")
 
 
+def test_w105_saves_by_signal_into_the_outbox(check: Check) -> None:
+    entry = {"SIGNAL": "django.db.models.signals.post_save", "SENDER": "tests_app.Order", "FIELDS": ["instance.pk"]}
+    one(check(**entry, DELIVERY="outbox"), "W105", "SIGNAL", '"MODEL"')
+    assert check(**entry) == []
+
+
 def test_several_mistakes_are_several_messages(check: Check) -> None:
-    found = check(FIELDS=["totl", "tags"], ACTIONS=["create"], DELIVERY="outbox", TOPIC="nowhere")
-    assert sorted(str(m.id) for m in found) == ["bus.E103", "bus.E105", "bus.E106", "bus.E111", "bus.E114"]
+    found = check(FIELDS=["totl", "tags"], ACTIONS=["create"], DELIVERY="later", TOPIC="nowhere")
+    assert sorted(str(m.id) for m in found) == ["bus.E103", "bus.E105", "bus.E106", "bus.E111", "bus.E115"]
 
 
 def test_mistakes_found_while_parsing_are_not_reported_again(check: Check) -> None:

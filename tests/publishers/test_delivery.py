@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, transaction
 
 from django_redis_bus import buses
-from django_redis_bus.bus import Bus
+from django_redis_bus.sending import Sender
 from django_redis_bus.testing import capture_events
 from tests.app.models import Order, Tag
 
@@ -34,9 +34,15 @@ def rolled_back() -> Iterator[None]:
         pass
 
 
+@pytest.fixture(params=["on_commit", "outbox"])
+def delivery(request: pytest.FixtureRequest) -> str:
+    """What waits for the commit: what reaches the stream is the same."""
+    return str(request.param)
+
+
 @pytest.fixture
-def saved(publisher: Configure) -> Callable[..., None]:
-    publisher(DELIVERY="on_commit", FIELDS=["status"])
+def saved(publisher: Configure, delivery: str) -> Callable[..., None]:
+    publisher(DELIVERY=delivery, FIELDS=["status"])
 
     def save(*statuses: str) -> None:
         for status in statuses:
@@ -49,13 +55,13 @@ def saved(publisher: Configure) -> Callable[..., None]:
 def trips(events: list[Any]) -> Iterator[list[int]]:
     """How many messages each round trip carried."""
     carried: list[int] = []
-    send = Bus.send
+    attempt = Sender.attempt
 
-    def counted(self: Bus, messages: Any) -> Any:
+    def counted(self: Sender, messages: Any, deadline_s: float | None = None) -> Any:
         carried.append(len(messages))
-        return send(self, messages)
+        return attempt(self, messages, deadline_s)
 
-    with mock.patch.object(Bus, "send", counted):
+    with mock.patch.object(Sender, "attempt", counted):
         yield carried
 
 
@@ -180,8 +186,8 @@ class TestOnCommit:
             order.status = "changed later, never saved"
         assert statuses() == ["saved"]
 
-    def test_a_deletion_knows_its_key_at_commit(self, publisher: Configure, data: Data) -> None:
-        publisher(DELIVERY="on_commit", ACTIONS=["deleted"])
+    def test_a_deletion_knows_its_key_at_commit(self, publisher: Configure, data: Data, delivery: str) -> None:
+        publisher(DELIVERY=delivery, ACTIONS=["deleted"])
         with transaction.atomic():
             order = Order.objects.create()
             pk = order.pk
@@ -189,10 +195,10 @@ class TestOnCommit:
         assert data() == [{"id": pk}]
 
     def test_all_events_of_a_transaction_leave_in_order(
-        self, bus_settings: Any, events: list[Any], trips: list[int]
+        self, bus_settings: Any, events: list[Any], trips: list[int], delivery: str
     ) -> None:
         # Given publishers of two models on two buses
-        entry = {"DELIVERY": "on_commit", "TOPIC": "events:order"}
+        entry = {"DELIVERY": delivery, "TOPIC": "events:order"}
         streams: dict[str, Any] = {"events:order": {}}
         orders = entry | {"MODEL": "tests_app.Order", "ACTIONS": ["created", "m2m_changed"]}
         tags = entry | {"MODEL": "tests_app.Tag"}
@@ -209,6 +215,7 @@ class TestOnCommit:
         assert [what for bus, what in sent if bus == "eu"] == ["tag.created"]
         assert sorted(trips) == [1, 3]
 
+    @pytest.mark.parametrize("delivery", ["on_commit"])
     def test_a_transaction_that_is_managed_by_hand_cannot_wait(
         self, saved: Any, statuses: Data, caplog: pytest.LogCaptureFixture
     ) -> None:

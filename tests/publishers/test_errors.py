@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from django_redis_bus.bus import Bus
 from django_redis_bus.core.causation import handling
 from django_redis_bus.core.events import Event
 from django_redis_bus.core.exceptions import HopLimitExceeded, PayloadError, Unavailable
+from django_redis_bus.sending import Sender
 from tests.app.models import Customer, Order, Product, Secret, Tag
 
 from .conftest import Configure
@@ -29,7 +29,7 @@ def refuse_query(*args: Any) -> Any:
 
 @pytest.fixture
 def redis_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Bus, "send", lambda self, messages: [Unavailable("refused") for _ in messages])
+    monkeypatch.setattr(Sender, "send", lambda self, messages, **options: [Unavailable("refused") for _ in messages])
 
 
 @pytest.fixture
@@ -166,10 +166,10 @@ class TestAfterACommit:
     def test_send_that_raises_is_no_different(
         self, publisher: Configure, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def broken(self: Bus, messages: Any) -> None:
+        def broken(self: Sender, messages: Any, **options: Any) -> None:
             raise OSError("no socket")
 
-        monkeypatch.setattr(Bus, "send", broken)
+        monkeypatch.setattr(Sender, "send", broken)
         publisher(DELIVERY="on_commit")
         Order.objects.create()
         assert "no socket" in caplog.text

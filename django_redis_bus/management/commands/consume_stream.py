@@ -16,10 +16,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from ... import conf
 from ...bus import buses
 from ...consuming import BATCH, ConsumeOptions, Subscription, build
-from ...core.config import duration_s
 from ...core.exceptions import BusError
 from ...core.keys import stream_key
 from ...core.ports import Opened
+from ...core.sections import duration_s
 from ...runtime.stopping import Stopping
 from ...runtime.supervisor import EXIT_CUT_OFF, PARENT_VARIABLE, Supervisor, orphaned, supervised
 from ...runtime.worker import Worker

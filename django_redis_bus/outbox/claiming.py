@@ -1,0 +1,174 @@
+"""Taking rows in hand: each is with one relay at a time, for the time of its lease, and leaves in the order of its key.
+
+A lease is a number in the row, written by a statement that commits at once: no lock is held while anything is sent.
+It says until when the row is in hand and who has it; a row can be taken when that is over. So each lease of a row is
+later than those before it, and who finds another one than its own has lost the row. `moment_ms` stays what it is, and
+with it the place of the row among those that are due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import NamedTuple, Protocol, TypeVar
+
+from django.db import connections, transaction
+
+from . import table
+from .conflicts import retried
+from .rows import now_ms
+from .statements import listed, statements
+
+WHO_BITS = 20
+"""A lease is its end in ms, and in so many more bits who has it."""
+WAIT_MS = 100
+"""How soon a relay may take a row that waited for one in somebody's hands, which is there for milliseconds mostly."""
+
+
+class Claimed(NamedTuple):
+    """A row in hand, as it lies in the database."""
+
+    id: int
+    order_key: int | None
+    topic: str
+    type: str
+    fields: bytes | memoryview
+    token: str
+    attempts: int
+
+
+class Lease(NamedTuple):
+    """Rows in hand, by their ids, and what their column `lease` says."""
+
+    name: int
+    rows: list[Claimed]
+
+
+def lease_until(moment_ms: int, who: int = 0) -> int:
+    """Return what says that a row is in hand until then."""
+    return (moment_ms << WHO_BITS) + who
+
+
+def claim(using: str, bus: str, *, limit: int, lease_ms: int, who: int) -> Lease:
+    """Take up to `limit` due rows of a bus in hand, those first that have been due for longest.
+
+    What others are taking at this moment is passed over, where the database can (SKIP LOCKED).
+
+    Args:
+        who: a random number of WHO_BITS bits, the caller's.
+    """
+    connection = connections[using]
+    sql = statements(connection)
+
+    def taken() -> Lease:
+        now = now_ms()
+        over, mine = lease_until(now), lease_until(now + lease_ms, who)
+        if sql.take:
+            with connection.cursor() as cursor:
+                cursor.execute(sql.take.format(now=now, over=over, limit=limit, lease=mine), [bus])
+                return Lease(mine, _by_id(cursor.fetchall()))
+        with transaction.atomic(using), connection.cursor() as cursor:
+            if sql.before:
+                cursor.execute(sql.before)
+            cursor.execute(sql.due.format(now=now, over=over, limit=limit), [bus])
+            rows = _by_id(cursor.fetchall())
+            if rows:
+                cursor.execute(sql.lease.format(lease=mine, ids=listed(row.id for row in rows)))
+            return Lease(mine, rows)
+
+    return retried(using, taken)
+
+
+def _by_id(found: Iterable[tuple[object, ...]]) -> list[Claimed]:
+    return [Claimed._make(row) for row in sorted(found, key=itemgetter(0))]
+
+
+class Ordered(Protocol):
+    """What has an order: rows of the same key, by their ids."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def order_key(self) -> int | None: ...
+
+
+T = TypeVar("T", bound=Ordered)
+
+
+class Blocker(NamedTuple):
+    """A pending row that others of its key have to wait for.
+
+    Attributes:
+        free_ms: when it may be taken: its moment, or the end of a lease.
+        attempts: how often it has failed.
+    """
+
+    id: int
+    free_ms: int = 0
+    attempts: int = 0
+
+
+def sort_out(using: str, rows: Sequence[T], *, lease: int | None) -> tuple[list[T], list[tuple[T, Blocker]]]:
+    """Return which rows in hand may be published now, and which have to wait for what.
+
+    A row has to wait while a pending row of its key with a lower id is in other hands, or in nobody's.
+
+    Args:
+        using: the database they are in.
+        rows: all that the caller has in hand.
+        lease: under which; None for rows that nobody has taken from the caller, who wrote them.
+    """
+    lowest = _lowest_others(using, rows, lease)
+    if not lowest:
+        return list(rows), []
+    blockers = _blockers(using, lowest.values())
+    sendable: list[T] = []
+    waiting: list[tuple[T, Blocker]] = []
+    for row in rows:
+        blocker = lowest.get(row.order_key) if row.order_key is not None else None
+        if blocker is None or row.id < blocker:
+            sendable.append(row)
+        else:
+            waiting.append((row, blockers.get(blocker) or Blocker(blocker)))
+    return sendable, waiting
+
+
+def in_order(using: str, rows: Sequence[T]) -> tuple[list[T], dict[int, int]]:
+    """Return which rows may be published by who wrote them, and from when (ms, by id) others may take the rest."""
+    sendable, waiting = sort_out(using, rows, lease=None)
+    return sendable, {row.id: after(blocker) for row, blocker in waiting}
+
+
+def after(blocker: Blocker) -> int:
+    """Return from when (ms) a row may be taken that waits for a blocker."""
+    now = now_ms()
+    if blocker.attempts:
+        return max(blocker.free_ms + 1, now)
+    # Somebody has it in hand, or will soon.
+    return min(max(blocker.free_ms + 1, now), now + WAIT_MS)
+
+
+def _lowest_others(using: str, rows: Sequence[Ordered], lease: int | None) -> Mapping[int, int]:
+    """Return the lowest pending row that is not in hand, by key, where it is below one that is."""
+    keyed = {row.id: row.order_key for row in rows if row.order_key is not None}
+    if not keyed:
+        return {}
+    connection = connections[using]
+    sql = statements(connection)
+    keys, highest = listed(set(keyed.values())), max(keyed)
+    if lease is None:
+        query = sql.blockers.format(keys=keys, highest=highest, ids=listed(keyed))
+    else:
+        query = sql.blockers_of_lease.format(keys=keys, highest=highest, lease=lease)
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return dict(cursor.fetchall())
+
+
+def _blockers(using: str, ids: Iterable[int]) -> dict[int, Blocker]:
+    found = table.model()._base_manager.using(using).filter(id__in=list(ids))
+    return {
+        row_id: Blocker(row_id, max(moment_ms, lease >> WHO_BITS), attempts)
+        for row_id, moment_ms, lease, attempts in found.values_list("id", "moment_ms", "lease", "attempts")
+    }

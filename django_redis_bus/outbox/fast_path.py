@@ -1,0 +1,56 @@
+"""After the commit, the process that wrote rows publishes them at once, in one round trip, and marks them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from django.db import connections
+
+from django_redis_bus.core.events import Message
+from django_redis_bus.core.exceptions import BusError
+
+from .claiming import in_order
+from .rows import Row, now_ms
+from .settling import give_back
+from .statements import listed, statements
+from .waking import notify
+
+logger = logging.getLogger("django_redis_bus.outbox")
+
+
+class Attempts(Protocol):
+    """What sends: `sending.Sender`."""
+
+    def attempt(self, messages: Sequence[Message], deadline_s: float | None = None) -> Sequence[object]:
+        """Return what Redis made of each message; a BusError where it could not be added."""
+
+
+def ship(sender: Attempts, rows: Sequence[Row], using: str) -> None:
+    """Publish rows that have just been committed to `using`. What cannot leave now is left to the relay.
+
+    Never raises: the change is committed and its events are safe.
+    """
+    try:
+        sendable, waiting = in_order(using, rows)
+        results = sender.attempt([row.message for row in sendable]) if sendable else ()
+        sent = [row.id for row, result in zip(sendable, results, strict=True) if not isinstance(result, BusError)]
+        if sent:
+            _mark(using, sent)
+        if waiting:
+            # Behind events of their keys that somebody else has in hand: the relay need not wait for our hold.
+            give_back(using, waiting)
+            notify(using)
+    except Exception:
+        logger.warning("Outbox of database %r: rows are left to the relay", using, exc_info=True)
+
+
+def _mark(using: str, ids: Sequence[int]) -> None:
+    """Note that rows were published. Once only: what meets a lock here, the relay notes."""
+    connection = connections[using]
+    sql = statements(connection)
+    # In a transaction of the caller's, a test's for one, it would be the caller's commit that does not wait.
+    sent = sql.sent if connection.in_atomic_block else sql.sent_soon
+    with connection.cursor() as cursor:
+        cursor.execute(sent.format(now=now_ms(), ids=listed(ids)))
