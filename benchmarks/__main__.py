@@ -1,17 +1,19 @@
-"""`python -m benchmarks [consume] [publish] [latency] [recovery] [--rounds N] [--only TEXT]`."""
+"""`python -m benchmarks [consume|publish|latency|recovery|relay|save|frozen …] [--rounds N] [--only TEXT]`."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import platform
+from collections.abc import Iterator
 from importlib.metadata import version
 from statistics import median
 
 from .cases import Case, all_cases
 from .rig import Measure, Rig
+from .saving import frozen_table, save_table
 
-COMMANDS = ("consume", "publish", "latency", "recovery")
+COMMANDS = ("consume", "publish", "latency", "recovery", "relay", "save", "frozen")
 
 
 def main() -> None:
@@ -22,15 +24,20 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := set(options.commands) - set(COMMANDS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(COMMANDS)}")
-    cases = [c for c in all_cases() if c.command in (options.commands or COMMANDS) and options.only in c.name]
+    wanted = options.commands or COMMANDS
     rig = Rig()
     try:
         print(installed(rig.version))
-        print(f"{options.rounds} rounds\n")
-        print("| case | ratio: median (min–max) | target | floor | bus | CPU µs/event: floor | bus |")
-        print("|---|---|---|---|---|---|---|")
-        for case in cases:
-            print(row(case, *interleaved(rig, case, options.rounds)), flush=True)
+        print(f"{options.rounds} rounds")
+        cases = [case for case in all_cases() if case.command in wanted and options.only in case.name]
+        for table in (
+            case_table(rig, options.rounds, cases) if cases else iter(()),
+            save_table(rig, options.rounds, options.only) if "save" in wanted else iter(()),
+            frozen_table(rig, options.rounds, options.only) if "frozen" in wanted else iter(()),
+        ):
+            print()
+            for line in table:
+                print(line, flush=True)
     finally:
         rig.close()
 
@@ -39,6 +46,15 @@ def installed(server: str) -> str:
     """Return what was measured on."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("django", "redis", "hiredis", "msgspec"))
     return f"Python {platform.python_version()}, {server} on loopback TCP, {packages}, {os.cpu_count()} cores"
+
+
+def case_table(rig: Rig, rounds: int, cases: list[Case]) -> Iterator[str]:
+    """Measure each case and return the lines of the table."""
+    yield "| case | ratio: median (min–max) | target | floor | bus | CPU µs/event: floor | bus |"
+    yield "|---|---|---|---|---|---|---|"
+    for case in cases:
+        lacks = case.database and rig.databases.lacking(case.database)
+        yield f"| {case.name}: {lacks} is not installed |" if lacks else row(case, *interleaved(rig, case, rounds))
 
 
 def interleaved(rig: Rig, case: Case, rounds: int) -> tuple[list[Measure], list[Measure]]:

@@ -7,9 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import django
-from django.conf import settings
-
+from . import project
 from .floor import Work, pace
 from .job import STREAM, Job, order
 
@@ -19,13 +17,7 @@ if TYPE_CHECKING:
 
 def setup(job: Job) -> Stream[Any]:
     """Set up Django and return the stream."""
-    settings.configure(
-        INSTALLED_APPS=["django_redis_bus"],
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-        REDIS_BUS={"default": {"LOCATION": job.url, "SOURCE": "bench"}},
-        USE_TZ=True,
-    )
-    django.setup()
+    project.setup(job)
     from django_redis_bus import Stream
 
     return Stream(STREAM)
@@ -71,6 +63,19 @@ def consume_batch(job: Job) -> Work:
     def handle(events: list[Any]) -> None:
         nonlocal count
         count += len(events)
+
+    return counted(worker(job), lambda: count)
+
+
+def consume_once(job: Job) -> Work:
+    count = 0
+    project.setup_with_tables(job)
+    from django_redis_bus import Stream
+
+    @Stream(STREAM).handler(group=job.group, idempotent=True)
+    def handle(event: Any) -> None:
+        nonlocal count
+        count += 1
 
     return counted(worker(job), lambda: count)
 

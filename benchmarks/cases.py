@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from .databases import KINDS
 from .job import Job
 from .rig import Measure, Rig
 
@@ -20,13 +21,14 @@ class Case:
     """One comparison.
 
     Attributes:
-        command: consume, publish, latency or recovery.
+        command: consume, publish, latency, recovery or relay.
         name: for the table.
         target: what the ratio should reach, as text.
         find: makes what the sides find on the server, for so many events; returns the group.
         events: how many.
         floor, bus: one job per process. Url and group are filled in.
         ratio: of the bus to the floor.
+        database: the kind that it takes, "" if none.
     """
 
     command: str
@@ -37,11 +39,13 @@ class Case:
     floor: tuple[Job, ...]
     bus: tuple[Job, ...]
     ratio: Ratio = field(default=lambda floor, bus: bus.rate / floor.rate)
+    database: str = ""
 
     def run(self, rig: Rig, jobs: tuple[Job, ...]) -> Measure:
         """Measure one side once."""
         group = self.find(rig, self.events)
-        return rig.measure([replace(job, url=rig.url, group=group) for job in jobs], self.events)
+        database = rig.databases.settings(self.database) if self.database else {}
+        return rig.measure([replace(job, url=rig.url, group=group, database=database) for job in jobs], self.events)
 
 
 def _case(
@@ -71,11 +75,26 @@ def _latency(events: int) -> Case:
     )
 
 
+def _relay(database: str, floor_work: str, name: str, target: str = "") -> Case:
+    job = Job(side="relays", work="relay", url="", events=20_000, batch=500)
+    return Case(
+        command="relay",
+        name=f"{database}, 20,000 rows{name}",
+        target=target,
+        find=Rig.empty,
+        events=job.events,
+        floor=(replace(job, work=floor_work),),
+        bus=(job,),
+        database=database,
+    )
+
+
 def all_cases() -> list[Case]:
     """Return every case."""
     sync = _case("consume", "sync handler", "≥ 1.5", 100_000, Rig.backlog, "consume")
     threads = partial(_case, "consume", find=Rig.backlog, work="consume_threads", wait_s=WAIT_S)
     publish = partial(_case, "publish", find=Rig.empty, work="publish")
+    once = _case("consume", "idempotent handler (inbox, SQLite)", "≥ 0.8", 5_000, Rig.backlog, "consume_once")
     recovery = _case("recovery", "10,000 pending, time", "≤ 1.5", 10_000, Rig.left, "recover")
     return [
         sync,
@@ -84,6 +103,7 @@ def all_cases() -> list[Case]:
         threads("8 threads, 2 ms", "≥ 0.9", 6_000, threads=8),
         threads("32 threads, 2 ms", "≥ 0.8", 16_000, threads=32),
         _case("consume", "async handlers, 2 ms", "≥ 0.7", 20_000, Rig.backlog, "consume_async", wait_s=WAIT_S),
+        replace(once, database="SQLite"),
         publish("one by one", "≥ 0.95", 10_000, batch=1),
         publish("batch of 100", "≥ 1.2", 30_000),
         publish("batch of 1,000", "≥ 1.2", 30_000, batch=1000),
@@ -91,4 +111,6 @@ def all_cases() -> list[Case]:
         publish("batch of 100, floor without envelope", "", 30_000, floor_work="publish_bare"),
         _latency(2_000),
         replace(recovery, ratio=lambda floor, bus: bus.seconds / floor.seconds),
+        *[_relay(kind, "by_hand", "", "≥ 0.8") for kind in KINDS],
+        *[_relay(kind, "by_hand_bare", ", floor without envelope") for kind in KINDS],
     ]

@@ -18,6 +18,7 @@ from uuid import uuid4
 import redis
 import redis.asyncio
 
+from . import project
 from .job import LEASE_MS, STREAM, Job, order
 
 Fields = dict[bytes, bytes]
@@ -80,6 +81,37 @@ def consume_batch(job: Job) -> Work:
 
         while batch := consumer.read():
             handle([json.loads(fields[b"data"]) for _, fields in batch])
+            consumer.ack(batch)
+        return count
+
+    return run
+
+
+def consume_once(job: Job) -> Work:
+    """Each event in a transaction that begins with the insert of its id: what was there already is passed over."""
+    project.setup_with_tables(job)
+    from django.db import connection, transaction
+
+    from django_redis_bus.models import InboxEvent
+
+    consumer = Consumer(job)
+    columns = 'digest, "group", event_id, handled_ms'
+    insert = f"INSERT OR IGNORE INTO {InboxEvent._meta.db_table} ({columns}) VALUES (%s, %s, %s, %s)"
+
+    def run() -> int:
+        count = 0
+
+        def handle(data: Any) -> None:
+            nonlocal count
+            count += 1
+
+        while batch := consumer.read():
+            for _, fields in batch:
+                event_id = fields[b"ce_id"].decode()
+                with transaction.atomic(), connection.cursor() as cursor:
+                    cursor.execute(insert, [event_id.replace("-", ""), job.group, event_id, int(time.time() * 1000)])
+                    if cursor.rowcount:
+                        handle(json.loads(fields[b"data"]))
             consumer.ack(batch)
         return count
 

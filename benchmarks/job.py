@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 STREAM = "bench:order"
 LEASE_MS = 30_000
@@ -13,7 +14,7 @@ class Job:
     """One process's share of a case.
 
     Attributes:
-        side: the module that does the work, "floor" or "bus".
+        side: the module that does the work, "floor" or "bus", or one that has both.
         work: its function.
         url: of the server.
         group: the consumer group.
@@ -22,6 +23,9 @@ class Job:
         threads: that run handlers.
         wait_s: what a handler waits, as for a query.
         per_second: how many to publish, where the rate is given.
+        database: as in DATABASES; empty is one in memory.
+        prefix: of the keys.
+        atomic: whether each save stands in a transaction of its own.
     """
 
     side: str
@@ -33,6 +37,9 @@ class Job:
     threads: int = 0
     wait_s: float = 0.0
     per_second: int = 500
+    database: dict[str, Any] = field(default_factory=dict)
+    prefix: str = ""
+    atomic: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

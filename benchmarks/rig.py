@@ -7,7 +7,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ import redis
 from django_redis_bus.transport.binaries import bundled_server
 from tests.servers import Server
 
+from .databases import Databases
 from .floor import envelope
 from .job import LEASE_MS, STREAM, Answer, Job, order
 
 ROOT = Path(__file__).parent.parent
+PUBLISHERS = ("send", "publish", "relay", "by_hand", "by_hand_bare")
+"""The works that add an entry per event."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +52,7 @@ class Measure:
 
 
 class Rig:
-    """A server on a loopback TCP port, without persistence."""
+    """A server on a loopback TCP port, without persistence; and databases."""
 
     def __init__(self) -> None:
         program = shutil.which("redis-server") or shutil.which("valkey-server") or bundled_server()
@@ -60,12 +64,14 @@ class Rig:
         self._server = Server(program, args=("--port", str(port), "--bind", "127.0.0.1")).start()
         self.url = f"redis://127.0.0.1:{port}/0"
         self.client: Any = redis.Redis.from_url(self.url)
+        self.databases = Databases()
         self._groups = 0
         self._ids: list[bytes] = []
 
     def close(self) -> None:
         self.client.close()
         self._server.close()
+        self.databases.close()
 
     @property
     def version(self) -> str:
@@ -111,6 +117,15 @@ class Rig:
 
     # --- measuring
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Have Redis stand still (SIGSTOP)."""
+        self._server.freeze()
+        try:
+            yield
+        finally:
+            self._server.thaw()
+
     def measure(self, jobs: Sequence[Job], expected: int) -> Measure:
         """Run the jobs side by side, check that all was done, and add up what counts."""
         answers = together(jobs)
@@ -128,8 +143,8 @@ class Rig:
             self.client.xgroup_destroy(STREAM, group)
             if pending:
                 raise SystemExit(f"{jobs[0]}: {pending} entries were not acked")
-        publishers = [a.events for job, a in zip(jobs, answers, strict=True) if job.work in ("send", "publish")]
-        consumers = [a.events for job, a in zip(jobs, answers, strict=True) if job.work not in ("send", "publish")]
+        publishers = [a.events for job, a in zip(jobs, answers, strict=True) if job.work in PUBLISHERS]
+        consumers = [a.events for job, a in zip(jobs, answers, strict=True) if job.work not in PUBLISHERS]
         for counts in (publishers, consumers):
             if counts and sum(counts) != expected:
                 raise SystemExit(f"{jobs[0]}: {sum(counts)} events, not {expected}")
@@ -137,27 +152,59 @@ class Rig:
             raise SystemExit(f"{jobs[0]}: the stream holds {self.client.xlen(STREAM)} entries, not {expected}")
 
 
-def together(jobs: Sequence[Job]) -> list[Answer]:
-    """Run each job in a process of its own; all start when the last is ready."""
-    processes = [
-        subprocess.Popen(
+class Side:
+    """A process with a job: ready when this returns; each go() is one run of its work."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.child", json.dumps(asdict(job))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
         )
-        for job in jobs
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        if process.stdout.readline() != "ready\n":
-            raise SystemExit(f"{jobs[0]} failed")
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    outputs = [process.communicate()[0] for process in processes]
-    if any(process.returncode for process in processes):
-        raise SystemExit(f"{jobs[0]} failed")
-    return [Answer(**json.loads(output)) for output in outputs]
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._tell, self._hear = self._process.stdin, self._process.stdout
+
+    def ready(self) -> Side:
+        if self._hear.readline() != "ready\n":
+            raise SystemExit(f"{self.job} failed")
+        return self
+
+    def go(self) -> None:
+        self._tell.write("go\n")
+        self._tell.flush()
+
+    def answer(self) -> Answer:
+        line = self._hear.readline()
+        if not line:
+            raise SystemExit(f"{self.job} failed")
+        return Answer(**json.loads(line))
+
+    def close(self) -> None:
+        self._tell.close()
+        failed = self._process.wait()
+        self._hear.close()
+        if failed:
+            raise SystemExit(f"{self.job} failed")
+
+
+def together(jobs: Sequence[Job]) -> list[Answer]:
+    """Run each job in a process of its own; all start when the last is ready."""
+    with sides(jobs) as ready:
+        for side in ready:
+            side.go()
+        return [side.answer() for side in ready]
+
+
+@contextmanager
+def sides(jobs: Sequence[Job]) -> Iterator[list[Side]]:
+    """Have a process per job, all of them ready."""
+    made = [Side(job) for job in jobs]
+    try:
+        yield [side.ready() for side in made]
+    finally:
+        for side in made:
+            side.close()

@@ -18,8 +18,8 @@ REDIS_BUS = {
         "KEY_PREFIX": "shop",
         "SOURCE": "shop",
         "PUBLISHERS": {
-            # Every order that is saved or deleted becomes an event of type shop.order.created, .updated or .deleted,
-            # once its transaction has committed. Nobody calls publish().
+            # Every order that is saved or deleted becomes an event of type shop.order.created, .updated or .deleted.
+            # Nobody calls publish().
             "orders": {
                 "MODEL": "shop.Order",
                 "TOPIC": "events:order",
@@ -30,8 +30,11 @@ REDIS_BUS = {
                 "ONLY_IF_CHANGED": ["status"],
                 # Events of one order keep their order.
                 "KEY": "id",
+                # A row in the transaction of the save: no order without its event, whatever becomes of Redis.
+                "DELIVERY": "outbox",
             },
-            # Any Django signal can be published, here with a function that builds the data.
+            # Any Django signal can be published, here with a function that builds the data. DELIVERY is the default,
+            # "on_commit": sent after the commit, and put into the outbox only if Redis does not take it.
             "logins": {
                 "SIGNAL": "django.contrib.auth.signals.user_logged_in",
                 "TOPIC": "events:login",
@@ -57,8 +60,8 @@ DATABASES = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(DATA_DIR / "shop.sqlite3"),
         "OPTIONS": {
-            # The web server, the consumer and the demo write to one file. IMMEDIATE lets them wait in line for up to
-            # 20 seconds, where the default fails with "database is locked"; with WAL readers need not wait at all.
+            # The web server, the consumer, the relay and the demo write to one file. IMMEDIATE lets them wait in line
+            # for up to 20 seconds, where the default fails with "database is locked"; with WAL readers need not wait.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL",

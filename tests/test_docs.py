@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,11 @@ import pytest
 from django.core.management.base import BaseCommand
 
 import django_redis_bus
-from django_redis_bus.core import config, sections
+from django_redis_bus.core import config, parsing, sections
 from django_redis_bus.core.causation import Cause
 from django_redis_bus.core.envelope import encode
-from django_redis_bus.core.keys import GroupKeys, stream_key
+from django_redis_bus.core.keys import GroupKeys, dedup_key, stream_key, switches_key
 from django_redis_bus.core.policy import Reason, Retry
-from django_redis_bus.management.commands.consume_stream import Command
 from django_redis_bus.runtime import worker
 from tests.walkthrough import blocks
 
@@ -76,7 +76,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
         "PUBLISHERS": {"p": {"TOPIC": "s", "MODEL": "a.B"}},
         "STREAMS": {"s": {"RETENTION": {}}},
     }
-    config.parse_buses({"default": default})
+    parsing.parse_buses({"default": default})
     return found
 
 
@@ -88,6 +88,10 @@ def test_settings_page_has_each_key_and_no_other(asked: dict[str, set[str]]) -> 
         for heading, (place, _) in SETTINGS.items()
     }
     documented[SETTINGS["STREAMS"][0] + "['RETENTION']"] = {"count", "age"}
+    for heading in ("CIRCUIT", "OUTBOX", "INBOX"):
+        documented[f"REDIS_BUS['default']['{heading}']"] = set(
+            first_column(section("reference/settings.md", heading).split("## ")[0])
+        )
 
     assert documented == asked
 
@@ -104,9 +108,11 @@ def test_settings_page_has_the_defaults(heading: str) -> None:
             continue
         name = found[1].lower()
         value = (
-            getattr(made[heading], name, None) if hasattr(made[heading], name) else getattr(made[heading], f"{name}_s")
+            getattr(made[heading], name, None)
+            if hasattr(made[heading], name)
+            else getattr(made[heading], f"{name}_s", None)
         )
-        if name != "channels":
+        if name not in ("channels", "circuit", "outbox", "inbox"):
             assert ast.literal_eval(default.strip("`")) == value, key
 
 
@@ -140,15 +146,20 @@ def test_checks_page_has_each_id_and_no_other() -> None:
 # --- commands
 
 
-def test_commands_page_has_each_option_and_no_other() -> None:
+COMMANDS = sorted(path.stem for path in (PACKAGE / "management/commands").glob("[a-z]*.py"))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_page_has_each_option_and_no_other(name: str) -> None:
     def options(command: BaseCommand) -> set[str]:
         actions = command.create_parser("manage.py", "x")._actions
-        return {a.option_strings[0] if a.option_strings else str(a.metavar) for a in actions}
+        return {a.option_strings[0] if a.option_strings else str(a.metavar or a.dest).upper() for a in actions}
 
-    documented = {name.split()[0] for name in first_column(section("reference/commands.md", "consume_stream"))}
-    documented -= {name for name in documented if not name.startswith("--") and name != "STREAM"}
+    command = import_module(f"django_redis_bus.management.commands.{name}").Command()
+    documented = {cell.split()[0] for cell in first_column(section("reference/commands.md", name))}
+    documented -= {word for word in documented if not word.startswith("--") and not word.isupper()}
 
-    assert documented == options(Command()) - options(BaseCommand())
+    assert documented == options(command) - options(BaseCommand())
 
 
 def test_commands_page_has_the_exit_codes() -> None:
@@ -200,8 +211,10 @@ def test_wire_page_has_each_side_key_and_no_other() -> None:
     keys = GroupKeys(stream=stream_key("shop", "events:order"), group="<group>")
     names = [name for name, value in vars(GroupKeys).items() if isinstance(value, property)]
 
+    others = {dedup_key(keys.stream, "<id>"), switches_key("shop")}
+
     documented = set(first_column(section("reference/wire-format.md", "Side keys")))
-    assert documented == {getattr(keys, name) for name in names}
+    assert documented == {getattr(keys, name) for name in names} | others
 
 
 # --- API

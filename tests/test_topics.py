@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -147,6 +148,42 @@ def test_a_batch_of_coroutines_is_refused(declare: Declare) -> None:
 
     with pytest.raises(ConfigurationError, match="batch handlers are `def` functions"):
         declare().handler(batch=5)(handler)
+
+
+def test_an_idempotent_coroutine_is_refused(declare: Declare) -> None:
+    async def handler(event: object) -> None: ...
+
+    with pytest.raises(ConfigurationError, match=r"Django has no transactions in async code\. Write `def`"):
+        declare().handler(idempotent=True)(handler)
+
+
+def test_a_database_goes_with_idempotent_only(declare: Declare) -> None:
+    with pytest.raises(ConfigurationError, match="using='other' is the database of the transaction that idempotent"):
+        declare().handler(using="other")
+
+
+@pytest.mark.parametrize("batch", [None, 5])
+def test_an_idempotent_handler_is_bound_wrapped(declare: Declare, batch: int | None) -> None:
+    orders = declare()
+    assert orders.handler(group="billing", idempotent=True, using="other", batch=batch)(takes_one) is takes_one
+    [handler] = bound(orders)
+    assert (handler.idempotent, handler.using) == (True, "other")
+    assert handler.fn is not takes_one
+    assert inspect.unwrap(handler.fn) is takes_one
+    assert handler.name == "tests.test_topics.takes_one"
+
+
+def test_two_idempotent_handlers_of_one_name_and_group_are_refused(declare: Declare) -> None:
+    def notify(event: object) -> None: ...
+
+    first = notify
+
+    def notify(event: object) -> None: ...  # type: ignore[no-redef]
+
+    orders = declare()
+    orders.handler(types=["a"], idempotent=True)(first)
+    with pytest.raises(ConfigurationError, match="two handlers are called"):
+        orders.handler(types=["b"], idempotent=True)(notify)
 
 
 def test_a_function_that_would_not_run_is_refused(declare: Declare) -> None:

@@ -11,12 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as Refused
+from redis.exceptions import TimeoutError as NoAnswer
+from redis.retry import Retry
 
 from example_project.shop.models import Effect, Invoice, Mail, OrderChange, StockMove
 from example_project.shop.topics import CREATED, DELETED, UPDATED
 
 from .reconcile import Change, Entry, GroupFacts
 
+AWAY = (Refused, NoAnswer)
+"""What asking raises while Redis is away."""
 STREAM = "shop:events:order"
 DEAD = f"{{{STREAM}}}:dead"
 
@@ -73,7 +79,8 @@ class Facts:
 
     def __init__(self, url: str, *, since: str | None = None) -> None:
         # Any, because redis-py's annotations say "value or awaitable". Nothing is decoded: it need not be text.
-        self.redis: Any = Redis.from_url(url, protocol=2)
+        # One retry: the connection may be from before an outage.
+        self.redis: Any = Redis.from_url(url, protocol=2, socket_timeout=1.0, retry=Retry(NoBackoff(), 1))
         self._start = since or self._last_id(STREAM)
         self._dead_start = self._last_id(DEAD)
         self._added_before = self._added()
@@ -109,7 +116,7 @@ class Facts:
                     scheduled=frozenset(filter(self._is_new, scheduled)),
                     dead=tuple(t.entry_id for t in dead if t.group == name and self._is_new(t.entry_id)),
                     wants=wants,
-                    effects=frozenset(model._default_manager.values_list("event_id", flat=True)),
+                    effects=tuple(model._default_manager.values_list("event_id", flat=True)),
                 )
             )
         return found
@@ -159,7 +166,8 @@ class Facts:
                         error=record.get("error", ""),
                         last_ms=last_ms,
                         attempt=pending[0]["times_delivered"] if pending else None,
-                        wait_s=(due_ms - last_ms) / 1000 if last_ms else None,
+                        # Two answers, between which it may have failed again: then these do not belong together.
+                        wait_s=(due_ms - last_ms) / 1000 if 0 < last_ms < due_ms else None,
                     )
                 )
         return found
@@ -180,6 +188,10 @@ class Facts:
         """Return one entry; None if it is gone."""
         rows = self.redis.xrange(STREAM, entry_id, entry_id)
         return _entry(*rows[0]) if rows else None
+
+    def length(self, until_ms: int | None = None) -> int:
+        """Return how many entries are there that were added since the start, and before a moment."""
+        return len(self.redis.xrange(STREAM, f"({self._start}", "+" if until_ms is None else until_ms))
 
     # --- Redis
 

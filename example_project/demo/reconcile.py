@@ -1,19 +1,22 @@
-"""Does the account balance? Pure: facts in, differences out; facts.py collects them.
+"""Does the account balance? Pure: facts in, differences out; facts.py and outbox.py collect them.
 
-Two equations, entry by entry and not only by their sums:
+Three equations, entry by entry and not only by their sums:
 
     saved = published                             each committed change is one entry of the stream, and only one
-    published = handled + retrying + dead         for each consumer group
+    rows of the outbox = published                what was rolled back has no row, so it can be no entry; none waits
+    published = handled + retrying + dead         for each consumer group, and with one effect each
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 NAMED = 5
 """How many culprits one line names."""
+WAITING, SENT, PARKED = ("pending", "scheduled"), "sent", "parked"
+"""States of rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row of the outbox. `state` is "pending", "scheduled", "sent" or "parked"."""
+
+    event_id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupFacts:
     """What Redis and the database say about one group.
 
@@ -51,7 +62,7 @@ class GroupFacts:
         scheduled: ids in the retry ZSET.
         dead: original ids of its dead letters, one per dead letter.
         wants: event types it has handlers for; None is all.
-        effects: event ids of the rows its handlers wrote.
+        effects: event ids of the rows its handlers wrote, one per row.
     """
 
     name: str
@@ -81,25 +92,33 @@ class Account:
 
     Attributes:
         saved: changes that had to become events.
+        committed: rows of the outbox; `waiting` of them have not been published, `parked` never will be by themselves.
         published: entries that are such a change.
         others: further entries: published by hand, or saved by somebody else, in the admin say.
         differences: what does not add up; nothing if all is well.
     """
 
     saved: int
+    committed: int
+    waiting: int
+    parked: int
     published: int
     others: int
     groups: tuple[GroupAccount, ...]
     differences: tuple[str, ...]
 
 
-def reconcile(saved: Sequence[Change], entries: Sequence[Entry], groups: Sequence[GroupFacts]) -> Account:
+def reconcile(
+    saved: Sequence[Change], rows: Sequence[Row], entries: Sequence[Entry], groups: Sequence[GroupFacts]
+) -> Account:
     """Return the account and its differences."""
     expected, found = Counter(saved), Counter(e.change for e in entries if e.change is not None)
     differences = [
         *_differ("saved, but not in the stream", (expected - found).elements()),
         *_differ("in the stream more than once", (c for c in expected if found[c] > expected[c])),
         *_differ("event ids that two entries share", _repeated(e.event_id for e in entries)),
+        *_differ("in another order than they were saved", _out_of_order(saved, entries)),
+        *_outbox(rows, entries),
     ]
     published = sum(1 for e in entries if e.change in expected)
     accounts = []
@@ -109,11 +128,49 @@ def reconcile(saved: Sequence[Change], entries: Sequence[Entry], groups: Sequenc
         differences += [f"{group.name}: {text}" for text in wrong]
     return Account(
         saved=len(saved),
+        committed=len(rows),
+        waiting=sum(1 for row in rows if row.state in WAITING),
+        parked=sum(1 for row in rows if row.state == PARKED),
         published=published,
         others=len(entries) - published,
         groups=tuple(accounts),
         differences=tuple(differences),
     )
+
+
+def _outbox(rows: Sequence[Row], entries: Sequence[Entry]) -> list[str]:
+    committed, published = {row.event_id for row in rows}, {e.event_id for e in entries}
+    # What cannot be read was added by hand.
+    ghosts = [e for e in entries if e.change is not None and e.event_id not in committed]
+    return [
+        *_differ("still in the outbox", (row.event_id for row in rows if row.state in WAITING)),
+        *_differ("parked in the outbox", (row.event_id for row in rows if row.state == PARKED)),
+        *_differ("sent by the outbox, but not in the stream", _ids(rows, SENT) - published),
+        *_differ("in the stream, but never committed", ghosts),
+    ]
+
+
+def _ids(rows: Iterable[Row], state: str) -> set[str]:
+    return {row.event_id for row in rows if row.state == state}
+
+
+def _out_of_order(saved: Sequence[Change], entries: Sequence[Entry]) -> list[str]:
+    """Return the orders whose events do not stand in the stream as they were saved."""
+    found = _by_order(e.change for e in entries if e.change is not None)
+    wrong = []
+    for order, changes in _by_order(saved).items():
+        here = [change for change in found[order] if change in changes]
+        # Those that are missing, or there twice, are told elsewhere.
+        if list(dict.fromkeys(here)) != [change for change in changes if change in here]:
+            wrong.append(f"#{order} " + ", ".join(change.what for change in here))
+    return wrong
+
+
+def _by_order(changes: Iterable[Change]) -> defaultdict[int, list[Change]]:
+    by_order: defaultdict[int, list[Change]] = defaultdict(list)
+    for change in changes:
+        by_order[change.order].append(change)
+    return by_order
 
 
 def _group(group: GroupFacts, entries: Sequence[Entry]) -> tuple[GroupAccount, list[str]]:
@@ -126,7 +183,8 @@ def _group(group: GroupFacts, entries: Sequence[Entry]) -> tuple[GroupAccount, l
     acked = [e for e in read if e.entry_id not in group.pending | dead]
     # A group without a handler for a type acks it unseen: that is handled. What it wants must have left a row.
     wanted = [e for e in acked if group.wants is None or e.type in group.wants]
-    without_effect = [e for e in wanted if e.event_id not in group.effects]
+    effects = Counter(group.effects)
+    without_effect = [e for e in wanted if not effects[e.event_id]]
     account = GroupAccount(
         name=group.name,
         handled=len(acked) - len(without_effect),
@@ -138,6 +196,7 @@ def _group(group: GroupFacts, entries: Sequence[Entry]) -> tuple[GroupAccount, l
         *_differ("not read", unread),
         *_differ("read, and neither finished nor put aside", running),
         *_differ("acked, but its handler left no row", without_effect),
+        *_differ("its handler left more than one row", (e for e in entries if effects[e.event_id] > 1)),
         *_differ("both pending and dead", (e for e in buried if e.entry_id in group.pending)),
         *_differ("dead letters twice", _repeated(group.dead)),
         *_differ("dead, but not in the stream", dead - {e.entry_id for e in entries}),

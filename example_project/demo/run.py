@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from itertools import dropwhile
 from pathlib import Path
 
 from django.conf import settings
@@ -17,18 +16,18 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from django_redis_bus import bus
-from example_project.shop.topics import KEPT
 
+from .books import Books
 from .facts import Facts
+from .logs import log_lines
+from .outage import NOTICED_S, START_AT_S, Outage
 from .poison import publish_poison
 from .processes import START, Child, free_port
-from .reconcile import Account, reconcile
 from .screen import BOLD, DIM, RED, Screen
 from .stopping import SIGNALS, Stop
-from .traffic import Traffic
 from .watch import Watch
 
-POISON_AT_S = 4.0
+POISON_AT_S = 3.0
 SETTLE_S = 20.0
 
 
@@ -54,25 +53,32 @@ class Demo:
         if not User.objects.filter(username="admin").exists():
             User.objects.create_superuser("admin", "admin@example.com", "admin")
         facts = Facts(bus.url)  # embedded:// starts its server here
+        books = Books(facts)
+        watch = Watch(self.screen, facts, books.outbox)
+        outage = Outage(self.screen, facts, planned=self.limit_s is not None and self.limit_s > START_AT_S)
         try:
-            consumer = self._start("consumer", "consume_stream")
+            workers = [self._start("consumer", "consume_stream"), self._start("relay", "relay_outbox")]
             self._start("web server", "runserver", "--noreload", f"127.0.0.1:{self.port}")
             self._wait_for_page()
-            self._welcome()
-            traffic = Traffic()
-            watch = Watch(self.screen, facts)
-            self._serve(traffic, facts, watch)
-            self._settle(traffic, facts, watch)
+            self._welcome(outage)
+            with log_lines(self.screen):
+                self._serve(books, watch, outage)
+            outage.end()
+            self._settle(books, watch, outage)
             differences = self._page_differences() if self.limit_s is not None else []
-            if code := consumer.stop():
-                differences.append(f"the consumer ended with exit code {code}:\n{consumer.log_tail()}")
-            account = _account(traffic, facts)
-            self.screen.account(account, silent=traffic.silent, retried=facts.retried())
+            for worker in workers:
+                if code := worker.stop():
+                    differences.append(f"the {worker.name} ended with exit code {code}:\n{worker.log_tail()}")
+            account = books.account()
+            self.screen.account(account, books.lines(account))
+            if outage.span is not None:
+                self.screen.say(f"\n  {books.slowest(outage.span)}")
             differences += account.differences
             differences += [f"group {name!r} is in no account" for name in sorted(facts.unknown_groups())]
             self.screen.verdict(differences)
             return not differences
         finally:
+            outage.end()
             for child in self.children:
                 child.stop()
             facts.close()
@@ -82,18 +88,22 @@ class Demo:
         self.children.append(child)
         return child
 
-    def _welcome(self) -> None:
+    def _welcome(self, outage: Outage) -> None:
         say = self.screen.say
         say(f"\n  The shop    {self.url}", BOLD)
         say(f"  Its admin   {self.url}admin/   user admin, password admin (for this demo only)")
         say(f"  Redis       {bus.clients.where}")
-        say(f"  Files       {settings.DATA_DIR}: the database, consumer.log, web-server.log", DIM)
+        say(f"  Files       {settings.DATA_DIR}: the database, consumer.log, relay.log, web-server.log", DIM)
+        if outage.possible and self.limit_s is None:
+            pid = Path(settings.DATA_DIR) / "redis" / "server.pid"
+            say(f"  Try this    kill -9 $(cat {pid})   and Redis is away for {NOTICED_S:.0f} seconds")
         until = "Ctrl-C ends it" if self.limit_s is None else f"it ends after {self.limit_s:.0f} seconds"
-        say(f"\n  Per group: events handled, ~ waiting for a retry, ! dead letters; {until}.\n", DIM)
+        say("\n  Waiting: rows of the outbox that are not in the stream yet.", DIM)
+        say(f"  Per group: events handled, ~ waiting for a retry, ! dead letters; {until}.\n", DIM)
 
     # --- the shop is open
 
-    def _serve(self, traffic: Traffic, facts: Facts, watch: Watch) -> None:
+    def _serve(self, books: Books, watch: Watch, outage: Outage) -> None:
         opened = time.monotonic()
         happened: list[tuple[str, str]] = []
         line_at_s = 1.0
@@ -102,29 +112,37 @@ class Demo:
             now_s = time.monotonic() - opened
             if self.limit_s is not None and now_s >= self.limit_s:
                 break
-            happened += traffic.run_due(now_s)
+            outage.run_due(now_s)
+            happened += books.traffic.run_due(now_s)
+            waiting = watch.look_at_outbox()
             if not poisoned and now_s >= POISON_AT_S:
-                poisoned = True
-                entry_id = publish_poison(facts.redis)
-                self.screen.note(f"poison: somebody adds an event by hand that breaks off half-way, {entry_id}", RED)
+                poisoned = outage.ask(lambda: self._poison(books.facts)) is not None
             if now_s >= line_at_s:
-                self.screen.second(now_s, len(traffic.saved), facts.tally(), happened)
+                tally = outage.ask(books.facts.tally)
+                self.screen.second(now_s, len(books.traffic.saved), waiting, tally, happened)
+                outage.noticed(time.monotonic(), answers=tally is not None)
                 happened.clear()
                 line_at_s = now_s // 1 + 1
                 self._check_children()
-            watch.look()
+            outage.ask(watch.look)
             self.stop.sleep(0.1)
-        if happened:
-            self.screen.second(time.monotonic() - opened, len(traffic.saved), facts.tally(), happened)
 
-    def _settle(self, traffic: Traffic, facts: Facts, watch: Watch) -> None:
+    def _poison(self, facts: Facts) -> str:
+        entry_id = publish_poison(facts.redis)
+        self.screen.note(f"poison: somebody adds an event by hand that breaks off half-way, {entry_id}", RED)
+        return entry_id
+
+    def _settle(self, books: Books, watch: Watch, outage: Outage) -> None:
         """Wait until nothing is under way and nothing waits for a retry, or SETTLE_S."""
         self.screen.say("\nThe shop has closed; what is under way is finished ...", DIM)
         asked = self.stop.requests
         deadline = time.monotonic() + SETTLE_S
         while time.monotonic() < deadline and self.stop.requests == asked:
-            watch.look()
-            if not any(g.under_way or g.retrying for g in _account(traffic, facts).groups):
+            watch.look_at_outbox()
+            outage.ask(watch.look)
+            account = outage.ask(books.account)
+            outage.noticed(time.monotonic(), answers=account is not None)
+            if account and not account.waiting and not any(g.under_way or g.retrying for g in account.groups):
                 return
             self._check_children()
             self.stop.sleep(0.2)
@@ -157,15 +175,6 @@ class Demo:
             return [] if "PAY-" in self._page() else [f"{self.url} shows no invoice"]
         except OSError as error:
             return [f"{self.url} does not answer: {error}"]
-
-
-def _account(traffic: Traffic, facts: Facts) -> Account:
-    saved, entries = traffic.saved, facts.entries()
-    if len(entries) >= KEPT:
-        # After a night the stream is trimmed to its RETENTION: what came before its oldest entry is past accounting.
-        kept = {entry.change for entry in entries}
-        saved = list(dropwhile(lambda change: change not in kept, saved))
-    return reconcile(saved, entries, facts.groups())
 
 
 def in_a_fresh_directory(arguments: list[str]) -> int:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
-from typing import TextIO
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TextIO
 
-from .facts import GroupTally, Tally
+from .facts import GROUPS, GroupTally, Tally
 from .reconcile import Account
 
 BOLD, DIM, RED, GREEN, YELLOW = "1", "2", "31", "32", "33"
 HEADING_EVERY = 20
 GROUP_WIDTH = 11
+
+
+class Line(NamedTuple):
+    """One line of the account: a name, a number, and what it means."""
+
+    name: str
+    number: int
+    meaning: str
 
 
 class Screen:
@@ -36,36 +44,43 @@ class Screen:
             self._out.write(text.encode("ascii", "replace").decode() + "\n")
         self._out.flush()
 
-    def second(self, at_s: float, saved: int, tally: Tally, happened: Iterable[tuple[str, str]]) -> None:
-        """Write the line of one second. `happened`: (what, the order it happened to)."""
+    def second(
+        self, at_s: float, saved: int, waiting: int, tally: Tally | None, happened: Iterable[tuple[str, str]]
+    ) -> None:
+        """Write the line of one second.
+
+        Args:
+            waiting: rows of the outbox that have not been published.
+            tally: None while Redis does not answer.
+            happened: (what, the order it happened to).
+        """
         if self._lines % HEADING_EVERY == 0:
-            names = "".join(f"{name:>{GROUP_WIDTH}}" for name in tally.groups)
-            self.say(f" time saved stream{names}  what happened in the shop", BOLD)
+            names = "".join(f"{name:>{GROUP_WIDTH}}" for name in GROUPS)
+            self.say(f" time saved waiting stream{names}  what happened in the shop", BOLD)
         self._lines += 1
         minutes, seconds = divmod(int(at_s), 60)
-        head = f"{minutes:2}:{seconds:02} {saved:5} {tally.added:6}"
+        head = f"{minutes:2}:{seconds:02} {saved:5} "
+        count = f"{waiting or '-':>7} "
         # Cut before it is painted: codes have no width.
-        room = shutil.get_terminal_size((120, 24)).columns - len(head) - GROUP_WIDTH * len(tally.groups) - 2
+        room = _columns() - len(head + count) - 6 - GROUP_WIDTH * len(GROUPS) - 2
         text = _cut(_sentence(happened), max(room, 16))
-        cells = "".join(self._cell(group) for group in tally.groups.values())
-        self.say(f"{head}{cells}  {self._paint(text, DIM)}")
+        if tally is None:
+            cells = self._paint("  away", RED) + f"{'-':>{GROUP_WIDTH}}" * len(GROUPS)
+        else:
+            cells = f"{tally.added:6}" + "".join(self._cell(group) for group in tally.groups.values())
+        self.say(f"{head}{self._paint(count, *((YELLOW,) if waiting else ()))}{cells}  {self._paint(text, DIM)}")
 
-    def note(self, text: str, *codes: str) -> None:
+    def note(self, text: str, *codes: str, in_one_line: bool = False) -> None:
         """Write something that happened, below the line of its second."""
-        self.say(f"       {text}", *codes)
+        text = f"       {text}"
+        self.say(_cut(text, _columns()) if in_one_line else text, *codes)
 
-    def account(self, account: Account, *, silent: int, retried: int) -> None:
-        """Write the account, and what does not add up."""
+    def account(self, account: Account, lines: Sequence[Line]) -> None:
+        """Write the account: what was counted, and the equation of each group."""
         self.say("\nThe account", BOLD)
         entries = account.published + account.others
-        for name, number, meaning in (
-            ("saved", account.saved, "changes of orders that had to become events"),
-            ("published", account.published, "of these are in the stream"),
-            ("others", account.others, f"entries by hand or by the admin, {entries} in all"),
-            ("silent", silent, "saves that had to stay silent: notes edited, orders rolled back"),
-            ("retried", retried, "events that billing could not handle at the first attempt and could later"),
-        ):
-            self.say(f"  {name:<10}{number:>6}   {meaning}")
+        for name, number, meaning in lines:
+            self.say(f"  {name:<11}{number:>6}   {meaning}")
         self.say(f"\n  {'group':<12}{'in stream':>9} = {'handled':>9} + {'retrying':>8} + {'dead':>4}", BOLD)
         for group in account.groups:
             balances = group.handled + group.retrying + group.dead == entries
@@ -104,6 +119,10 @@ def _sentence(happened: Iterable[tuple[str, str]]) -> str:
     for what, order in happened:
         by_what.setdefault(what, []).append(order)
     return ", ".join(f"{' '.join(orders)} {what}" for what, orders in by_what.items()) or "-"
+
+
+def _columns() -> int:
+    return shutil.get_terminal_size((120, 24)).columns
 
 
 def _cut(text: str, room: int) -> str:

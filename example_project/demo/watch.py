@@ -7,15 +7,19 @@ from collections import defaultdict
 from example_project.shop.models import Invoice
 
 from .facts import GROUPS, Facts, Trouble
+from .outbox import Outbox
 from .screen import GREEN, RED, YELLOW, Screen
 
 
 class Watch:
     """Compares what waits for a retry, and what is dead, with the last look."""
 
-    def __init__(self, screen: Screen, facts: Facts) -> None:
+    def __init__(self, screen: Screen, facts: Facts, outbox: Outbox) -> None:
         self.screen = screen
         self.facts = facts
+        self.outbox = outbox
+        self._waiting = 0
+        self._relayed = 0
         self._failed: dict[tuple[str, str], int] = {}
         self._buried = 0
 
@@ -31,6 +35,17 @@ class Watch:
         for key in self._failed.keys() - retries.keys():
             if self._told_done(*key):
                 del self._failed[key]
+
+    def look_at_outbox(self) -> int:
+        """Return how many rows wait; write it when none does any more."""
+        waiting = self.outbox.waiting()
+        if self._waiting and not waiting:
+            relayed, longest_s = self.outbox.relayed()
+            text = f"the outbox is empty again: the relay has published {relayed - self._relayed} events"
+            self.screen.note(f"{text}, up to {longest_s:.1f} s after their save", GREEN)
+            self._relayed = relayed
+        self._waiting = waiting
+        return waiting
 
     def _tell_dead(self) -> None:
         dead = self.facts.dead_letters()

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from .models import Customer, Invoice, Login, Mail, Order, OrderChange, OrderLine, StockMove
+from .orders import ship
 
 
 class OrderLines(admin.TabularInline):
@@ -21,6 +23,11 @@ class OrderAdmin(admin.ModelAdmin):
     list_display = ["__str__", "customer", "status", "total", "created_at"]
     list_filter = ["status"]
     inlines = [OrderLines]
+    actions = ["ship_paid"]
+
+    @admin.action(description="Ship those that are paid for", permissions=["change"])
+    def ship_paid(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:
+        self.message_user(request, f"{ship(queryset)} shipped.", messages.SUCCESS)
 
 
 @admin.register(Customer)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from django_redis_bus.querysets import PublishingManager
+
 
 class Customer(models.Model):
     name = models.CharField(max_length=100)
@@ -28,6 +30,9 @@ class Order(models.Model):
     note = models.TextField(blank=True, help_text="For the staff. It is in no event.")
     created_at = models.DateTimeField(auto_now_add=True)
 
+    # Django sends no signals for update() and bulk_create(). With this manager they are events, too.
+    objects = PublishingManager()
+
     def __str__(self) -> str:
         return f"#{self.pk}"
 
@@ -43,13 +48,10 @@ class OrderLine(models.Model):
 
 
 class Effect(models.Model):
-    """What one handler did about one event.
+    """What one handler did about one event."""
 
-    Delivery is at least once: a consumer that dies between its work and its ack leaves an event that comes again.
-    The unique event id makes the second time harmless.
-    """
-
-    event_id = models.CharField(max_length=200, unique=True)
+    # For the record. That there are no two of an event is up to `idempotent=True` in handlers.py.
+    event_id = models.CharField(max_length=200, db_index=True)
     # A number and no foreign key: what was done stays on record when the order is deleted.
     order_number = models.PositiveBigIntegerField(db_index=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -88,6 +90,7 @@ class StockMove(Effect):
 class Mail(Effect):
     """By the mail department. A row is all that is sent."""
 
+    event_id = models.CharField(max_length=200, unique=True)
     to = models.EmailField()
     subject = models.CharField(max_length=200)
 
@@ -111,7 +114,7 @@ class OrderChange(Effect):
 class Login(models.Model):
     """By security: who came into the admin."""
 
-    event_id = models.CharField(max_length=200, unique=True)
+    event_id = models.CharField(max_length=200)
     username = models.CharField(max_length=150)
     created_at = models.DateTimeField(auto_now_add=True)
 

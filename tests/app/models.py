@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.db import models
+
+from django_redis_bus.querysets import PublishingManager
 
 
 class Tag(models.Model):
@@ -80,3 +83,74 @@ class Seat(models.Model):
     row = models.CharField(max_length=2)
     number = models.PositiveIntegerField()
     taken = models.BooleanField(default=False)
+
+
+class Parcel(models.Model):
+    """Written by the thousand, through a manager that publishes."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.SET_NULL, null=True, related_name="parcels")
+    status = models.CharField(max_length=20, default="new")
+    weight = models.DecimalField(max_digits=8, decimal_places=2, default=0)
+    slot = models.IntegerField(null=True, unique=True)
+    label = models.FileField(upload_to="labels", blank=True)
+    tags = models.ManyToManyField(Tag, related_name="parcels")
+    seen = models.IntegerField(db_default=7)
+
+    objects = PublishingManager()
+    plain = models.Manager()  # noqa: DJ012, which takes it for a field
+
+    class Meta:
+        ordering = ["-id"]
+
+
+class Express(Parcel):
+    """A multi-table child."""
+
+    courier = models.CharField(max_length=50)
+
+
+class Letter(Parcel):
+    """A proxy."""
+
+    class Meta:
+        proxy = True
+
+
+class Stamp(models.Model):
+    """Goes when its parcel goes."""
+
+    parcel = models.ForeignKey(Parcel, on_delete=models.CASCADE, related_name="stamps")
+    value = models.IntegerField(default=1)
+
+    objects = PublishingManager()
+
+
+class Notice(models.Model):
+    """Told of by nobody, through a manager that could."""
+
+    text = models.CharField(max_length=100)
+
+    objects = PublishingManager()
+
+
+class Counted(models.Model):
+    """Saves in its own way."""
+
+    class Meta:
+        abstract = True
+
+    def save_base(self, *args: Any, **kwargs: Any) -> None:
+        self.saved_by = (*getattr(self, "saved_by", ()), "Counted")
+        super().save_base(*args, **kwargs)
+
+
+class Ledger(Counted):
+    text = models.CharField(max_length=100)
+
+
+class Diary(Counted):
+    text = models.CharField(max_length=100)
+
+    def save_base(self, *args: Any, **kwargs: Any) -> None:
+        self.saved_by = (*getattr(self, "saved_by", ()), "Diary")
+        super().save_base(*args, **kwargs)

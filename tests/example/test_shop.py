@@ -41,6 +41,41 @@ def test_every_department_does_its_part(shop: Shop) -> None:
     assert {group["pending"] for group in shop.redis.xinfo_groups(STREAM)} == {0}
 
 
+def test_what_is_paid_is_shipped_by_one_update(shop: Shop) -> None:
+    # Given three orders, of which two are paid for
+    shop.python(CUSTOMER + PLACE + "for _ in range(3): place()\nOrder.objects.filter(pk__lt=3).update(status='paid')")
+    # When somebody of the staff chooses all three and the action in the admin
+    shop.python(
+        "from django.contrib.auth.models import User; from django.test import Client\n"
+        "User.objects.create_superuser('grace'); client = Client(SERVER_NAME='localhost')\n"
+        "client.force_login(User.objects.get())\n"
+        "data = {'action': 'ship_paid', '_selected_action': [1, 2, 3]}\n"
+        "page = client.post('/admin/shop/order/', data, follow=True).content.decode()\n"
+        "assert '2 shipped.' in page, page\n"
+    )
+    consume(shop)
+    # Then the departments have heard of each that was paid, and of each that was shipped
+    changes = shop.rows("order_number, what", "orderchange")
+    assert sorted(changes[3:]) == [(1, "paid"), (1, "shipped"), (2, "paid"), (2, "shipped")]
+
+
+def test_an_order_is_safe_while_redis_is_away(shop: Shop) -> None:
+    # Given a Redis that does not answer
+    shop.python(CUSTOMER)
+    shop.server.kill()
+    # When an order is placed, and another one is rolled back
+    shop.python(
+        PLACE + "ada = Customer.objects.get(); place()\n"
+        "from django.db import transaction\n"
+        "with transaction.atomic(): place(); transaction.set_rollback(True)\n"
+    )
+    # Then its event is there when Redis is, and no other
+    shop.server.start()
+    shop.manage("relay_outbox", "--burst")
+    consume(shop)
+    assert shop.rows("order_number, what", "orderchange") == [(1, "created")]
+
+
 def test_an_event_that_comes_twice_is_handled_once(shop: Shop) -> None:
     # Given events that have been handled
     shop.python(CUSTOMER + PLACE + "order = place(); order.status = 'paid'; order.save(); order.delete()")

@@ -2,10 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.database_servers import DatabaseServer
+from tests.databases import migrate, shown
 from tests.faults.fleet import Fleet
+from tests.faults.outbox_shop import OPTIONS, Shop
 from tests.servers import Server
 
 
@@ -27,3 +31,41 @@ def fleet_of(prefix: str, process_env: Callable[..., dict[str, str]], tmp_path: 
 def fleet(server: Server, fleet_of: Callable[..., Fleet]) -> Fleet:
     """Consumer processes on the shared server, for tests that hurt only the consumers."""
     return fleet_of(server)
+
+
+@pytest.fixture
+def own_sqlite(django_db_setup: None, django_db_blocker: Any, tmp_path: Path) -> Iterator[str]:
+    """The alias of a SQLite database of this test's own, migrated."""
+    settings = {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": "not-the-test-database",
+        # As of the other databases: it does not wait for the disk, and what is committed survives kill -9.
+        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA synchronous=OFF"},
+        "TEST": {"NAME": str(tmp_path / "own.sqlite3")},
+    }
+    with django_db_blocker.unblock(), shown("own", settings):
+        migrate("own")
+        yield "own"
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def shop(
+    request: pytest.FixtureRequest,
+    own_server: Callable[..., Server],
+    bus_settings: Callable[..., None],
+    process_env: Callable[..., dict[str, str]],
+    prefix: str,
+    tmp_path: Path,
+) -> Iterator[Shop]:
+    """A shop of each database in turn, with a Redis that forgets nothing when it is killed."""
+    database: DatabaseServer | None = None
+    if request.param == "sqlite":
+        alias = request.getfixturevalue("own_sqlite")
+    else:
+        database = request.getfixturevalue("own_database")(request.param)
+        alias = database.alias
+    server = own_server(args=("--appendfsync", "always"))
+    bus_settings(LOCATION=server.url, OUTBOX={"fast_path": False}, **OPTIONS)
+    made = Shop(server, alias, database, env=process_env, prefix=prefix, directory=tmp_path)
+    yield made
+    made.close()

@@ -30,11 +30,11 @@ def wait_for(condition: Callable[[], Any], *, what: str = "", timeout_s: float =
     return value
 
 
-class Consumer:
-    """One process of `consume_stream`, or a supervisor of several.
+class Command:
+    """One process of a management command.
 
     Args:
-        arguments: of the command.
+        arguments: the command's name and what follows it.
         env: of the process.
         output: file for what it prints.
     """
@@ -44,7 +44,7 @@ class Consumer:
         self._asked = False
         with output.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "django", "consume_stream", *arguments],
+                [sys.executable, "-m", "django", *arguments],
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
@@ -59,11 +59,10 @@ class Consumer:
     def pid(self) -> int:
         return self.process.pid
 
-    def ready(self, times: int = 1) -> Consumer:
-        """Wait until it has said so often what it consumes."""
-        wait_for(lambda: self.output.count(", as ") >= times or self.process.poll() is not None, what=self.output)
+    def said(self, words: str, times: int = 1) -> None:
+        """Wait until it has said this so often, and lives."""
+        wait_for(lambda: self.output.count(words) >= times or self.process.poll() is not None, what=self.output)
         assert self.process.poll() is None, self.output
-        return self
 
     def children(self) -> list[int]:
         """Return the ids of the processes that it started and that are not yet waited for."""
@@ -106,6 +105,18 @@ class Consumer:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(PATIENCE_S)
+
+
+class Consumer(Command):
+    """A process of `consume_stream`, or a supervisor of several."""
+
+    def __init__(self, arguments: list[str], env: dict[str, str], output: Path) -> None:
+        super().__init__(["consume_stream", *arguments], env, output)
+
+    def ready(self, times: int = 1) -> Consumer:
+        """Wait until it has said so often what it consumes."""
+        self.said(", as ", times)
+        return self
 
 
 class Fleet:

@@ -18,15 +18,17 @@ ONCE_S = 12
 
 class Command(BaseCommand):
     help = (
-        "Open the shop: a web server, a consumer and gentle traffic, with a live account of what flows. "
-        "Ctrl-C ends it and prints whether all events are accounted for. Example: manage.py demo --once"
+        "Open the shop: a web server, a consumer, a relay and gentle traffic, with a live account of what flows. "
+        "Ctrl-C ends it and prints whether all events are accounted for. With --once Redis is frozen, killed and "
+        "started again on the way. Example: manage.py demo --once"
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--once",
             action="store_true",
-            help="begin with nothing, end after --seconds; exit code 1 if the account does not reconcile",
+            help="begin with nothing, take Redis away for a while, and end after --seconds; "
+            "exit code 1 if the account does not reconcile",
         )
         parser.add_argument(
             "--seconds", type=int, default=ONCE_S, metavar="N", help=f"of traffic, with --once (default {ONCE_S})"

@@ -1,0 +1,341 @@
+"""The relay's loops: when they work, when they sleep, how they end, and what trouble they outlive."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from threading import Thread
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+import redis
+from django.db import OperationalError, connections
+
+from django_redis_bus.models import OutboxEvent
+from django_redis_bus.outbox import carrying
+from django_redis_bus.outbox import relay as relaying
+from django_redis_bus.outbox.carrying import Carrier
+from django_redis_bus.outbox.relay import Relay, RelayOptions
+from django_redis_bus.outbox.rows import SCHEDULED, now_ms
+from django_redis_bus.outbox.waking import notify
+from django_redis_bus.runtime.stopping import Stopping
+from tests.faults.fleet import wait_for
+
+from .conftest import Outbox, Put, ids
+
+pytestmark = pytest.mark.databases("default", transaction=True)
+
+Start = Callable[..., "Running"]
+
+
+class Running:
+    """A relay that runs in a thread of this test."""
+
+    def __init__(self, databases: list[str], **options: Any) -> None:
+        self.stopping = Stopping(5)
+        self.relay = Relay(databases, RelayOptions(**options), self.stopping)
+        self._thread = Thread(target=self.relay.run)
+        self._thread.start()
+
+    def stop(self) -> float:
+        """Ask it to stop; return how long that took in seconds."""
+        before = monotonic()
+        self.stopping.request()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        return monotonic() - before
+
+
+@pytest.fixture
+def start(database: str) -> Iterator[Start]:
+    """A factory of running relays of this test's database: start(**options) -> Running."""
+    made: list[Running] = []
+
+    def make(*databases: str, **options: Any) -> Running:
+        made.append(Running(list(databases) or [database], **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()
+
+
+def burst(*databases: str, **options: Any) -> Relay:
+    made = Relay(databases, RelayOptions(burst=True, **options), Stopping(5))
+    made.run()
+    return made
+
+
+# --- work
+
+
+@pytest.mark.databases(transaction=True)
+def test_it_ships_what_lies_there_and_what_comes(start: Start, put: Put, outbox: Outbox) -> None:
+    rows = put(1_200, keys=["a", "b", "c"])
+    start()
+    wait_for(lambda: len(outbox.sent()) == 1_200)
+
+    rows += put(3)
+
+    wait_for(lambda: set(outbox.states()) == {"SENT"})
+    assert outbox.sent() == ids(rows)
+
+
+@pytest.mark.databases(transaction=True)
+def test_many_relays_ship_each_row_once_and_keys_in_order(start: Start, put: Put, outbox: Outbox) -> None:
+    rows = put(1_000, keys=[*"abcdefg", None])
+
+    for _ in range(3):
+        start(batch=20)
+
+    wait_for(lambda: set(outbox.states()) == {"SENT"})
+    sent = outbox.sent()
+    assert sorted(sent) == sorted(ids(rows))
+    for key in "abcdefg":
+        mine = {row.message.event_id: row.id for row in rows if row.message.key == key}
+        order = [mine[event_id] for event_id in sent if event_id in mine]
+        assert order == sorted(order)
+
+
+def test_each_bus_has_its_turn(
+    start: Start, put: Put, outbox: Outbox, bus_settings: Any, redis_client: redis.Redis, server: Any, prefix: str
+) -> None:
+    bus_settings(others={"eu": {"LOCATION": server.url, "KEY_PREFIX": f"{prefix}eu"}})
+    put(300)
+    put(2, bus="eu")
+
+    start(batch=10)
+
+    wait_for(lambda: set(outbox.states()) == {"SENT"})
+    assert redis_client.xlen(f"{prefix}eu:events:order") == 2
+
+
+def test_a_bus_whose_redis_is_away_keeps_no_other_waiting(
+    start: Start, put: Put, outbox: Outbox, bus_settings: Any
+) -> None:
+    bus_settings(others={"eu": {"LOCATION": "unix:///tmp/nobody-is-here.sock"}})
+    put(2, bus="eu")
+    start()
+    sleep(0.3)
+    rows = put(5)
+
+    wait_for(lambda: outbox.states().count("SENT") == 5)
+
+    assert outbox.sent() == ids(rows)
+    assert set(outbox.rows.filter(bus="eu").values_list("state", "attempts")) == {(0, 0)}
+
+
+def test_only_the_buses_it_is_told(put: Put, outbox: Outbox, bus_settings: Any, server: Any, database: str) -> None:
+    bus_settings(others={"eu": {"LOCATION": server.url}})
+    put(1)
+    put(1, bus="eu")
+
+    burst(database, buses=("default",))
+
+    assert outbox.states() == ["SENT", "PENDING"]
+
+
+@pytest.mark.databases("default", transaction=True, also=["other"])
+def test_databases_are_served_side_by_side(start: Start, put: Put, outbox: Outbox) -> None:
+    rows = put(3)
+    for row in OutboxEvent.objects.all():
+        row.pk, row.event_id = None, f"other-{row.event_id}"
+        row.save(using="other")
+
+    running = start("default", "other")
+
+    wait_for(lambda: not OutboxEvent.objects.using("other").exclude(state=2).exists())
+    wait_for(lambda: set(outbox.states()) == {"SENT"})
+    assert running.relay.counts["sent"] == 6
+    assert rows
+
+
+def test_a_scheduled_row_leaves_in_time(start: Start, put: Put, outbox: Outbox) -> None:
+    start(poll_s=30.0)
+    rows = put(1, state=SCHEDULED, due_in_ms=300)
+    assert outbox.sent() == []
+
+    wait_for(lambda: outbox.sent() == ids(rows))
+
+    assert now_ms() - outbox.row(rows[0]).created_ms >= 300
+
+
+@pytest.mark.databases("postgresql", transaction=True)
+def test_it_is_woken_where_the_database_can(start: Start, put: Put, outbox: Outbox, database: str) -> None:
+    start(poll_s=60.0)
+    sleep(0.3)
+    # It sleeps for longer each time by now.
+    rows = put(1)
+    notify(database)
+
+    wait_for(lambda: outbox.sent() == ids(rows), timeout_s=15)
+
+
+def test_an_idle_relay_asks_the_database_once_per_poll(start: Start, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = []
+    turn = Carrier.turn
+    monkeypatch.setattr(Carrier, "turn", lambda self: turns.append(1) or turn(self))
+
+    start(poll_s=0.2)
+    sleep(1.5)
+
+    assert 4 <= len(turns) <= 14  # 20, 40, 80, 160, 200, 200 … ms
+
+
+def test_sent_rows_are_pruned_while_it_idles(
+    start: Start, put: Put, outbox: Outbox, bus_settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relaying, "PRUNE_EACH_S", 0.1)
+    bus_settings(OUTBOX={"retention": 60})
+    put(1_500, state=2, due_in_ms=-61_000)
+    put(1, state=2)
+
+    start()
+
+    wait_for(lambda: len(outbox.states()) == 1)
+
+
+def test_orphans_are_parked(start: Start, put: Put, outbox: Outbox) -> None:
+    put(1, bus="gone", created_ms=1)
+
+    start()
+
+    wait_for(lambda: outbox.states() == ["PARKED"])
+
+
+# --- bursts
+
+
+@pytest.mark.databases(transaction=True)
+def test_a_burst_ends_when_nothing_is_due(put: Put, outbox: Outbox, database: str) -> None:
+    rows = put(3)
+    put(1, due_in_ms=60_000, state=SCHEDULED)
+    put(1, due_in_ms=60_000, attempts=1)
+
+    relay = burst(database)
+
+    assert outbox.sent() == ids(rows)
+    assert relay.counts == {"sent": 3}
+    assert relay.ended
+
+
+def test_a_burst_waits_for_what_is_in_other_hands(put: Put, outbox: Outbox, database: str) -> None:
+    put(1, due_in_ms=400)
+
+    burst(database)
+
+    assert outbox.states() == ["SENT"]
+
+
+def test_a_burst_does_not_wait_for_ever(
+    put: Put, outbox: Outbox, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relaying, "LEASE_MS", -500)
+    monkeypatch.setattr(relaying.DatabaseLoop, "_in_other_hands", lambda self: True)
+    put(1, due_in_ms=60_000)
+
+    burst(database)
+
+    assert outbox.states() == ["PENDING"]
+
+
+def test_a_burst_in_a_test_sees_its_uncommitted_rows(database: str, put: Put, outbox: Outbox) -> None:
+    from django.db import transaction
+
+    with transaction.atomic(using=database):
+        rows = put(2)
+        burst(database)
+        assert outbox.sent() == ids(rows)
+        assert threading.active_count() < 20
+
+
+# --- the end
+
+
+@pytest.mark.databases(transaction=True)
+def test_an_idle_relay_stops_at_once(start: Start, put: Put) -> None:
+    running = start()
+    sleep(0.5)
+
+    assert running.stop() < 1.5
+    assert running.relay.ended
+
+
+def test_one_of_several_databases_that_hangs_is_left(
+    start: Start, database: str, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Carrier, "turn", lambda self: sleep(5) or 0.0)
+    running = start(database, database)
+    running.stopping.drain_s = 0.2
+    sleep(0.1)
+
+    assert running.stop() < 2
+    assert not running.relay.ended
+    wait_for(lambda: running.relay.ended)
+
+
+# --- trouble
+
+
+def test_trouble_with_the_database_is_said_once_and_outlived(
+    start: Start, put: Put, outbox: Outbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    turn = Carrier.turn
+    broken = True
+
+    def turning(self: Carrier) -> float:
+        if broken:
+            raise OperationalError("server closed the connection unexpectedly")
+        return turn(self)
+
+    monkeypatch.setattr(Carrier, "turn", turning)
+    rows = put(2)
+    start()
+    sleep(0.6)
+    assert outbox.sent() == []
+
+    broken = False
+
+    wait_for(lambda: outbox.sent() == ids(rows))
+    assert caplog.text.count("server closed the connection unexpectedly") == 1
+    assert "Traceback" not in caplog.text
+    wait_for(lambda: caplog.text.count("the relay goes on after") == 1)
+
+
+def test_a_mistake_in_code_is_shown_with_its_place_and_outlived(
+    start: Start, put: Put, outbox: Outbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures = [ZeroDivisionError("once")]
+    claim = carrying.claim
+
+    def claiming(*args: Any, **kwargs: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return claim(*args, **kwargs)
+
+    monkeypatch.setattr(carrying, "claim", claiming)
+    rows = put(1)
+
+    start()
+
+    wait_for(lambda: outbox.sent() == ids(rows))
+    assert "ZeroDivisionError: once" in caplog.text
+
+
+def test_debug_keeps_no_queries(start: Start, put: Put, outbox: Outbox, settings: Any, database: str) -> None:
+    settings.DEBUG = True
+    logs = []
+    turn = relaying.DatabaseLoop._turn
+
+    def turning(self: relaying.DatabaseLoop) -> float:
+        logs.append(len(connections[self.using].queries_log))
+        return turn(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(relaying.DatabaseLoop, "_turn", turning)
+        start(poll_s=0.05)
+        wait_for(lambda: len(logs) > 10)
+
+    assert 0 < max(logs) < 40
+    assert max(logs[5:]) <= max(logs[:5])
