@@ -117,11 +117,15 @@ def _store(items: Sequence[Outgoing], using: str) -> None:
     # In a transaction that is managed by hand nobody says when it commits: there the relay does it all.
     by_hand = not connection.in_atomic_block and _in_transaction(using)
     for sender, group in _by_sender(items):
-        fast = sender.fast_path and not by_hand
+        wanted = sender.fast_path and not by_hand
+        # While Redis is away nobody would publish them, and they would only be held back when it returns.
+        fast = wanted and not sender.is_resting
         moment_ms = rows.now_ms() + rows.HOLD_MS if fast else rows.now_ms()
         stored = rows.store(sender.config.alias, [i.message for i in group], using=using, moment_ms=moment_ms)
-        if not fast:
+        if not wanted:
             notify(using)
+        elif not fast:
+            continue
         elif connection.in_atomic_block:
             _batch(using).stored += [(sender, row) for row in stored]
         else:

@@ -83,16 +83,20 @@ class PublishingQuerySet(models.QuerySet[Row]):
 
         query = self.query
         change = bulk.Update(self.model, kwargs)
-        if not change.heard or query.is_sliced or query.combinator or query.distinct_fields:
-            return super().update(**kwargs)  # which refuses the latter
+        if not change.heard or query.is_sliced or query.combinator:
+            return super().update(**kwargs)  # which refuses the latter two
+        if query.distinct_fields:  # as Django does from 6.0 on; before, it updated the other rows as well
+            raise TypeError("Cannot call update() after .distinct(*fields).")
         self._for_write = True
-        with bulk.together(self.db):
-            rows = change.rows(self, self.db)
+        using = self.db
+        with bulk.together(using):
+            rows = change.rows(self, using)
             # With no row this only looks at the arguments.
-            parts = list(bulk.chunks(list(rows), self.model, self.db)) or [()]
+            parts = list(bulk.chunks(list(rows), self.model, using)) or [()]
             # The conditions stay: expressions may need what they have joined.
-            updated = sum(super(PublishingQuerySet, self.filter(pk__in=part)).update(**kwargs) for part in parts)
-            change.announce(rows, self.db)
+            queries = [self.using(using).filter(pk__in=part) for part in parts]
+            updated = sum(super(PublishingQuerySet, query).update(**kwargs) for query in queries)
+            change.announce(rows, using)
         self._result_cache = None
         return updated
 

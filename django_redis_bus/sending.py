@@ -62,6 +62,11 @@ class Sender:
         """Whether the process that writes a row of the outbox publishes it after the commit."""
         return self.config.outbox.fast_path
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether the next attempt would not be made, because the circuit is open and no probe is due."""
+        return self._breaker.is_open and self.circuit().retry_in_s > 0
+
     def circuit(self) -> Circuit:
         """Return the state of the circuit breaker."""
         return self._breaker.circuit(monotonic())
@@ -183,7 +188,8 @@ class Sender:
 
     def _entry(self, message: Message) -> Entry:
         key = stream_key(self.config.key_prefix, message.topic)
-        return Entry(key, message.event_id, message.fields, message.once, message.token)
+        # CloudEvents: an id is unique within its source, the third of the fields.
+        return Entry(key, f"{message.fields[5]}:{message.event_id}", message.fields, message.once, message.token)
 
     def _open(self, count: int) -> list[Attempted]:
         circuit = self.circuit()

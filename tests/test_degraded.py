@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Any
 
 import pytest
@@ -135,6 +135,16 @@ class TestFrozen:
         assert sum(took) < 3 * DEADLINE_S + PATIENCE_S
         assert bus.circuit.state == "open"
         assert states() == ["PENDING"] * 6
+
+    def test_rows_are_not_held_back_while_the_circuit_is_open(self, own: Server, declare: Declare) -> None:
+        orders = declare("events:other")
+        own.freeze()
+        for _ in range(3):
+            orders.publish(1, delivery="outbox")
+        own.thaw()
+        # The first two were tried and are still held; the third is due at once
+        moments = OutboxEvent.objects.order_by("id").values_list("moment_ms", flat=True)
+        assert [moment > time() * 1000 for moment in moments] == [True, True, False]
 
     def test_a_deadline_of_its_own_for_one_call(self, own: Server, declare: Declare) -> None:
         orders = declare("events:other")

@@ -281,7 +281,7 @@ def test_rows_that_were_sent_but_not_marked_are_added_once(declare: Declare, sto
 
     orders = declare()
     with monkeypatch.context() as patched:
-        patched.setattr(fast_path, "mark_sent", dies)
+        patched.setattr(fast_path, "_mark", dies)
         with transaction.atomic():
             for n in range(5):
                 orders.publish(n, delivery="outbox")
@@ -293,3 +293,13 @@ def test_rows_that_were_sent_but_not_marked_are_added_once(declare: Declare, sto
     # Then Redis knows each
     assert [reply.known for reply in replies] == [True] * 5
     assert len(stored()) == 5
+
+
+def test_the_same_id_of_another_source_is_another_event(
+    bus_settings: Any, declare: Declare, server: Any, prefix: str, stored: Any
+) -> None:
+    till = {"LOCATION": server.url, "KEY_PREFIX": prefix, "SOURCE": "till", "STREAMS": {"events:order": {}}}
+    bus_settings(others={"till": till})
+    assert declare().publish(1, id="7").state == "added"
+    assert buses["till"].publish("events:order", 1, id="7").state == "added"
+    assert len(stored()) == 2

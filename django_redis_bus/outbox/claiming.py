@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from django.db import connections, transaction
 
@@ -49,32 +49,40 @@ def lease_until(moment_ms: int, who: int = 0) -> int:
     return (moment_ms << WHO_BITS) + who
 
 
-def claim(using: str, bus: str, *, limit: int, lease_ms: int, who: int) -> Lease:
+def claim(using: str, bus: str, *, limit: int, lease_ms: int, who: int, sent: Sequence[int] = ()) -> Lease:
     """Take up to `limit` due rows of a bus in hand, those first that have been due for longest.
 
     What others are taking at this moment is passed over, where the database can (SKIP LOCKED).
 
     Args:
         who: a random number of WHO_BITS bits, the caller's.
+        sent: ids of rows that were published before, which is noted in the same transaction.
     """
     connection = connections[using]
     sql = statements(connection)
 
     def taken() -> Lease:
+        own = not connection.in_atomic_block
+        with transaction.atomic(using), connection.cursor() as cursor:
+            if own and sql.soon:
+                cursor.execute(sql.soon)
+            if sent:
+                cursor.execute(sql.sent.format(now=now_ms(), ids=listed(sent)))
+            return _taken(cursor)
+
+    def _taken(cursor: Any) -> Lease:
         now = now_ms()
         over, mine = lease_until(now), lease_until(now + lease_ms, who)
         if sql.take:
-            with connection.cursor() as cursor:
-                cursor.execute(sql.take.format(now=now, over=over, limit=limit, lease=mine), [bus])
-                return Lease(mine, _by_id(cursor.fetchall()))
-        with transaction.atomic(using), connection.cursor() as cursor:
-            if sql.before:
-                cursor.execute(sql.before)
-            cursor.execute(sql.due.format(now=now, over=over, limit=limit), [bus])
-            rows = _by_id(cursor.fetchall())
-            if rows:
-                cursor.execute(sql.lease.format(lease=mine, ids=listed(row.id for row in rows)))
-            return Lease(mine, rows)
+            cursor.execute(sql.take.format(now=now, over=over, limit=limit, lease=mine), [bus])
+            return Lease(mine, _by_id(cursor.fetchall()))
+        if sql.before:
+            cursor.execute(sql.before)
+        cursor.execute(sql.due.format(now=now, over=over, limit=limit), [bus])
+        rows = _by_id(cursor.fetchall())
+        if rows:
+            cursor.execute(sql.lease.format(lease=mine, ids=listed(row.id for row in rows)))
+        return Lease(mine, rows)
 
     return retried(using, taken)
 
@@ -109,7 +117,7 @@ class Blocker(NamedTuple):
     attempts: int = 0
 
 
-def sort_out(using: str, rows: Sequence[T], *, lease: int | None) -> tuple[list[T], list[tuple[T, Blocker]]]:
+def sort_out(using: str, rows: Sequence[T], *, leases: Sequence[int]) -> tuple[list[T], list[tuple[T, Blocker]]]:
     """Return which rows in hand may be published now, and which have to wait for what.
 
     A row has to wait while a pending row of its key with a lower id is in other hands, or in nobody's.
@@ -117,9 +125,9 @@ def sort_out(using: str, rows: Sequence[T], *, lease: int | None) -> tuple[list[
     Args:
         using: the database they are in.
         rows: all that the caller has in hand.
-        lease: under which; None for rows that nobody has taken from the caller, who wrote them.
+        leases: the caller's: rows under them leave before these, or with them. None for rows that the caller wrote.
     """
-    lowest = _lowest_others(using, rows, lease)
+    lowest = _lowest_others(using, rows, leases)
     if not lowest:
         return list(rows), []
     blockers = _blockers(using, lowest.values())
@@ -136,7 +144,7 @@ def sort_out(using: str, rows: Sequence[T], *, lease: int | None) -> tuple[list[
 
 def in_order(using: str, rows: Sequence[T]) -> tuple[list[T], dict[int, int]]:
     """Return which rows may be published by who wrote them, and from when (ms, by id) others may take the rest."""
-    sendable, waiting = sort_out(using, rows, lease=None)
+    sendable, waiting = sort_out(using, rows, leases=())
     return sendable, {row.id: after(blocker) for row, blocker in waiting}
 
 
@@ -149,7 +157,7 @@ def after(blocker: Blocker) -> int:
     return min(max(blocker.free_ms + 1, now), now + WAIT_MS)
 
 
-def _lowest_others(using: str, rows: Sequence[Ordered], lease: int | None) -> Mapping[int, int]:
+def _lowest_others(using: str, rows: Sequence[Ordered], leases: Sequence[int]) -> Mapping[int, int]:
     """Return the lowest pending row that is not in hand, by key, where it is below one that is."""
     keyed = {row.id: row.order_key for row in rows if row.order_key is not None}
     if not keyed:
@@ -157,10 +165,10 @@ def _lowest_others(using: str, rows: Sequence[Ordered], lease: int | None) -> Ma
     connection = connections[using]
     sql = statements(connection)
     keys, highest = listed(set(keyed.values())), max(keyed)
-    if lease is None:
-        query = sql.blockers.format(keys=keys, highest=highest, ids=listed(keyed))
+    if leases:
+        query = sql.blockers_of_lease.format(keys=keys, highest=highest, leases=listed(leases))
     else:
-        query = sql.blockers_of_lease.format(keys=keys, highest=highest, lease=lease)
+        query = sql.blockers.format(keys=keys, highest=highest, ids=listed(keyed))
     with connection.cursor() as cursor:
         cursor.execute(query)
         return dict(cursor.fetchall())

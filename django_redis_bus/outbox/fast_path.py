@@ -14,7 +14,7 @@ from django_redis_bus.core.exceptions import BusError
 from .claiming import in_order
 from .rows import Row, now_ms
 from .settling import give_back
-from .statements import listed, statements
+from .statements import listed, sent_soon
 from .waking import notify
 
 logger = logging.getLogger("django_redis_bus.outbox")
@@ -47,10 +47,6 @@ def ship(sender: Attempts, rows: Sequence[Row], using: str) -> None:
 
 
 def _mark(using: str, ids: Sequence[int]) -> None:
-    """Note that rows were published. Once only: what meets a lock here, the relay notes."""
-    connection = connections[using]
-    sql = statements(connection)
-    # In a transaction of the caller's, a test's for one, it would be the caller's commit that does not wait.
-    sent = sql.sent if connection.in_atomic_block else sql.sent_soon
-    with connection.cursor() as cursor:
-        cursor.execute(sent.format(now=now_ms(), ids=listed(ids)))
+    """Note that rows were published. One try: what meets a lock here, the relay notes."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(sent_soon(connections[using]).format(now=now_ms(), ids=listed(ids)))

@@ -13,7 +13,7 @@ from . import table
 from .claiming import lease_until
 from .conflicts import execute, retried
 from .rows import PENDING, now_ms
-from .statements import listed, statements
+from .statements import listed, sent_soon
 from .states import State
 
 _AT_ONCE = 500
@@ -23,9 +23,8 @@ _ERROR_LENGTH = 2_000
 
 def sent(using: str, ids: Sequence[int]) -> None:
     """Note that rows were published: a fact, whoever has them in hand by now."""
-    connection = connections[using]
     for some in _chunks(ids):
-        execute(using, statements(connection).sent.format(now=now_ms(), ids=listed(some)))
+        execute(using, sent_soon(connections[using]).format(now=now_ms(), ids=listed(some)))
 
 
 def free(using: str, lease: int, ids: Sequence[int], *, token: str = "") -> None:

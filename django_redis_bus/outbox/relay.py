@@ -26,6 +26,8 @@ from .waking import Waker
 
 logger = logging.getLogger("django_redis_bus.outbox")
 
+NO_OUTBOX = "No database has an outbox. Run: manage.py migrate django_redis_bus"
+
 BATCH = 500
 POLL_S = 1.0
 """An idle relay looks for rows at least so often."""
@@ -137,6 +139,7 @@ class DatabaseLoop:
                 if wait_s:
                     self._waker.wait(self._idle_s(wait_s))
         finally:
+            self._finish()
             self._waker.close()
             self._close()
             self.ended = True
@@ -206,6 +209,12 @@ class DatabaseLoop:
                 "Outbox of database %r: the relay goes on after %.1f s", self.using, monotonic() - self._since
             )
         self._tries = 0
+
+    def _finish(self) -> None:
+        """Settle what the last turns published."""
+        for carrier in self.carriers:
+            with suppress(Exception):  # then others publish it after the lease, and it is added once
+                carrier.close()
 
     def _close(self) -> None:
         """Close this thread's connection, which may be broken: the next use opens another."""

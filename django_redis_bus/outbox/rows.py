@@ -61,7 +61,7 @@ def decode_fields(data: bytes | memoryview) -> list[bytes | str]:
         fields = _decode(data)
     except msgspec.DecodeError as error:
         raise UnreadableEntry("undecodable", f"the row's fields cannot be read: {error}") from None
-    if not fields or len(fields) % 2 or not all(isinstance(field, (bytes, str)) for field in fields):
+    if not fields or len(fields) % 2 or not {bytes, str}.issuperset(map(type, fields)):
         raise UnreadableEntry("undecodable", "the row's fields are no pairs of name and value")
     return fields
 
@@ -124,7 +124,10 @@ def _insert(vendor: str, rows: int, returning: bool) -> str:
 def message_of(topic: str, type: str, fields: bytes | memoryview, token: str) -> Message:
     """Return the message that a row holds. Raises UnreadableEntry."""
     decoded = decode_fields(fields)
-    event_id = next((value for name, value in zip(decoded[::2], decoded[1::2], strict=True) if name == "ce_id"), None)
+    try:
+        event_id = decoded[2 * decoded[::2].index("ce_id") + 1]
+    except ValueError:
+        event_id = b""
     if not isinstance(event_id, str):
         raise UnreadableEntry("undecodable", "the row's fields hold no ce_id")
     # Whatever wrote the row: what the stream has had within the window is not added again.

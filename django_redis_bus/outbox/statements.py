@@ -26,8 +26,10 @@ class Statements(NamedTuple):
         before: begins a transaction in which nobody else can write; "" if the database locks rows.
         due: {now} {over} {limit}, bus: return and lock what is due.
         lease: {lease} {ids}: lease it.
-        blockers: {keys} {highest} and {ids} or {lease}: the lowest pending row of each key that is not one of these.
+        blockers: {keys} {highest} and {ids} or {leases}: the lowest pending row of each key that is not one of these.
         next: {over}, bus, bus: the first moments of a pending and of a scheduled row that nobody has in hand.
+        soon: the commit of the transaction under way need not wait for the disk; "" if that cannot be said. What a
+            crash of the database takes back then are leases and marks, and a row that is sent again is added once.
         sent: {now} {ids}: note that rows were published.
         prune: {ids}: delete them if they were.
     """
@@ -39,8 +41,8 @@ class Statements(NamedTuple):
     blockers: str
     blockers_of_lease: str
     next: str
+    soon: str
     sent: str
-    sent_soon: str
     prune: str
 
 
@@ -93,13 +95,20 @@ def _made(vendor: str, returning: bool, locking: str) -> Statements:
         due=f"SELECT {columns} {due}",
         lease=f'{lease} WHERE "id" IN ({{ids}})',
         blockers=f'{blockers} AND "id" NOT IN ({{ids}}) GROUP BY "order_key"',
-        blockers_of_lease=f'{blockers} AND "lease" <> {{lease}} GROUP BY "order_key"',
+        blockers_of_lease=f'{blockers} AND "lease" NOT IN ({{leases}}) GROUP BY "order_key"',
         next="SELECT " + ", ".join(first.format(state=state) for state in (PENDING, SCHEDULED)),
         sent=sent,
-        sent_soon=f"SET LOCAL synchronous_commit = off; {sent}" if vendor == "postgresql" else sent,
+        soon="SET LOCAL synchronous_commit = off" if vendor == "postgresql" else "",
         prune=f'DELETE FROM {row} WHERE "id" IN ({{ids}}) AND "state" = {SENT}',
     )
     return made if vendor != "mysql" else Statements(*(text.replace('"', "`") for text in made))
+
+
+def sent_soon(connection: BaseDatabaseWrapper) -> str:
+    """Return `sent` for a transaction of its own, whose commit does not wait for the disk where that can be said."""
+    sql = statements(connection)
+    # In a transaction of somebody else's, a test's for one, it would be that one's commit that does not wait.
+    return f"{sql.soon}; {sql.sent}" if sql.soon and not connection.in_atomic_block else sql.sent
 
 
 def listed(numbers: Iterable[int]) -> str:

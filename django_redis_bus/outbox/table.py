@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from django.db import DatabaseError, connections, router
+from django.db import connections, router
 
 from django_redis_bus.core.exceptions import ConfigurationError
 
@@ -26,7 +26,10 @@ def model() -> type[OutboxEvent]:
 
 
 def exists(using: str) -> bool:
-    """Return whether database `using` has the table. Asks the database once, and now and then while it has not."""
+    """Return whether database `using` has the table. Asks the database once, and now and then while it has not.
+
+    Raises what the database raises if it cannot be asked: to be away is not to have none.
+    """
     connection = connections[using]
     key = using, str(connection.settings_dict["NAME"])
     looked = _known.get(key, 0.0)
@@ -36,11 +39,8 @@ def exists(using: str) -> bool:
         return False
     found = False
     if router.allow_migrate_model(using, model()):
-        try:
-            with connection.cursor() as cursor:
-                found = model()._meta.db_table in connection.introspection.table_names(cursor)
-        except DatabaseError:
-            return False
+        with connection.cursor() as cursor:
+            found = model()._meta.db_table in connection.introspection.table_names(cursor)
     _known[key] = None if found else monotonic()
     return found
 
@@ -60,5 +60,5 @@ def default() -> str:
 
 
 def aliases() -> list[str]:
-    """Return the databases that have the table."""
+    """Return the databases that have the table. Raises as `exists` does: one that is away might have it."""
     return [alias for alias in connections if exists(alias)]

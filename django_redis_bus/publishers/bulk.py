@@ -113,7 +113,7 @@ class Update:
             # Two that lock in the same order do not lock each other out.
             found = found.order_by("pk")
         attnames = dict.fromkeys(chain.from_iterable(self._watched.values()))
-        return _by_key(found.using(using).select_related(None).select_for_update(), attnames)
+        return _by_key(found.using(using).select_for_update(), attnames)
 
     def announce(self, rows: Rows, using: str) -> None:
         """Publish that `rows` were updated."""

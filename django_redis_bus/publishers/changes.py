@@ -145,9 +145,8 @@ class Changes:
             return Verdict(False)
         if self._told is None:
             return Verdict(True, known=known)
-        old = self._reader(tuple(before)).cleaned(before, using)
         changes = {
-            name: {"old": old[attname], "new": now[attname]}
+            name: {"old": before[attname], "new": now[attname]}
             for name, attname in self._told.items()
             if attname in changed
         }

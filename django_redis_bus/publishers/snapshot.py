@@ -169,14 +169,10 @@ class Reader:
             fetched = stored(self.model, getattr(instance, self._pk_attname), missing, using) or {}
         if lacking := [attname for attname in missing if attname not in fetched]:
             raise LookupError(f"the row is gone, and the instance does not hold {', '.join(lacking)}")
-        return self.cleaned({a: fetched[a] if a in fetched else getattr(instance, a) for a in self.columns}, using)
-
-    def cleaned(self, values: Mapping[str, Any], using: str) -> dict[str, Any]:
-        """Return values of the columns, by attname, as an event tells them."""
-        result = {}
+        values = {}
         for attname, kind, clean, _, kept in self.columns.values():
-            value = values[attname]
+            value = fetched[attname] if attname in fetched else getattr(instance, attname)
             if value is not None and type(value) is not kind:
                 value = clean(value)
-            result[attname] = value if kept is None else kept(value, using)
-        return result
+            values[attname] = value if kept is None else kept(value, using)
+        return values

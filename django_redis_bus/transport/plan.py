@@ -4,10 +4,12 @@ Without a window every entry is an XADD. With one, the entries of a chunk are so
 
 - batches: runs of at least two entries of one stream. A transaction notes the batch's token and adds them all. If its
   fate remains unknown, the entries are sent again with the token.
-- scripts: an entry alone in its stream, or one whose id or token has to be looked up first (lua/append.lua).
+- an entry alone: the same with its own id as the token.
+- scripts: entries whose id or token has to be looked up, each by itself (lua/append.lua).
 
-A batch that arrives late, after its entries were sent again, must add nothing. The second sending has stored its token
-as "void"; PEXPIRE touches the key if it exists, and a touched key that is watched makes EXEC do nothing.
+A transaction that arrives late, after its entries were sent again, must add nothing. The second sending has noted the
+id, or the token as "void"; PEXPIRE touches that key if it exists, and a touched key that is watched makes EXEC do
+nothing. A script that looked would cost Redis twice as much.
 """
 
 from __future__ import annotations
@@ -103,6 +105,8 @@ def plan(entries: Sequence[Entry], *, window_ms: int | None, token: Callable[[],
     """
     if window_ms is None:
         return [Plain(entries, range(len(entries)), len(entries))]
+    if len(entries) == 1 and not (entries[0].once or entries[0].token):  # the most frequent case by far
+        return [Alone(entries[0], (0,), window_ms)]
     streams: dict[str, list[_Run]] = {}
     for index, (key, _, _, once, known_as) in enumerate(entries):
         looked_up = once or known_as != ""
@@ -118,7 +122,10 @@ def plan(entries: Sequence[Entry], *, window_ms: int | None, token: Callable[[],
                 continue
             for at in range(0, len(run.indexes), PER_BATCH):
                 some = run.indexes[at : at + PER_BATCH]
-                steps.append(Batch(entries, some, window_ms, token() if len(some) > 1 else ""))
+                if len(some) == 1:
+                    steps.append(Alone(entries[some[0]], some, window_ms))
+                else:
+                    steps.append(Batch(entries, some, window_ms, token()))
     return steps
 
 
@@ -147,8 +154,32 @@ class Plain:
 
 
 @dataclass(frozen=True, slots=True)
+class Alone:
+    """One entry, added if its id is not known."""
+
+    entry: Entry
+    indexes: Sequence[int]
+    window_ms: int
+    replies: int = 6
+    token: str = ""
+
+    def pieces(self) -> Iterator[bytes]:
+        key, event_id, fields, _, _ = self.entry
+        note = dedup_key(key, event_id)
+        yield b"".join((_opening(note, self.window_ms), pack("XADD", key, "*", *fields), EXEC))
+
+    def outcomes(self, replies: Sequence[Any]) -> Sequence[Outcome]:
+        if len(replies) < self.replies:
+            return []
+        return [Appended(None, True)] if replies[-1] is None else _executed(replies)
+
+    def again(self, replies: Sequence[Any]) -> Step | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """Entries of one stream, added all or none, under a token; or one, whose own id is its token."""
+    """Entries of one stream, added all or none, under a token."""
 
     entries: Sequence[Entry]
     indexes: Sequence[int]
@@ -160,27 +191,18 @@ class Batch:
         return len(self.indexes) + 5
 
     def pieces(self) -> Iterator[bytes]:
-        first = self.entries[self.indexes[0]]
-        note = dedup_key(first.key, self.token or first.event_id)
-        yield pack("WATCH", note) + pack("PEXPIRE", note, self.window_ms) + MULTI
-        yield pack("SET", note, "ran", "PX", self.window_ms)
+        note = dedup_key(self.entries[self.indexes[0]].key, self.token)
+        yield _opening(note, self.window_ms)
         yield from _xadds(self.entries, self.indexes)
         yield EXEC
 
     def outcomes(self, replies: Sequence[Any]) -> Sequence[Outcome]:
         if len(replies) < self.replies:
             return []
-        done = replies[-1]
-        if isinstance(done, list):
-            return _added(done[1:])
-        if done is None and not self.token:
-            return [Appended(None, True)]
-        if done is None:
+        if replies[-1] is None:
             late = Unavailable("the batch came late, its events had been sent again", token=self.token)
             return [late] * len(self.indexes)
-        # Refused. The reason stands before EXEC's own error; a user who lacks MULTI has added the entries all the same.
-        reason = next(reply for reply in replies if isinstance(reply, Exception))
-        return _added([reason if reply == b"QUEUED" else reply for reply in replies[4:-1]])
+        return _executed(replies)
 
     def again(self, replies: Sequence[Any]) -> Step | None:
         return None
@@ -213,6 +235,21 @@ class Once:
     def again(self, replies: Sequence[Any]) -> Step | None:
         missed = bool(replies) and isinstance(replies[0], NoScriptError)
         return Once(self.indexes, self.args, by_text=True) if missed else None
+
+
+def _opening(note: str, window_ms: int) -> bytes:
+    window = str(window_ms)
+    return pack("WATCH", note) + pack("PEXPIRE", note, window) + MULTI + pack("SET", note, "ran", "PX", window)
+
+
+def _executed(replies: Sequence[Any]) -> Sequence[Outcome]:
+    """Return what became of the entries of a transaction: `replies` are those to _opening, the XADDs and EXEC."""
+    done = replies[-1]
+    if isinstance(done, list):
+        return _added(done[1:])
+    # Refused. The reason stands before EXEC's own error; a user who lacks MULTI has added the entries all the same.
+    reason = next(reply for reply in replies if isinstance(reply, Exception))
+    return _added([reason if reply == b"QUEUED" else reply for reply in replies[4:-1]])
 
 
 def _added(replies: Sequence[Any]) -> list[Any]:

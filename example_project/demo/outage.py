@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from redis.exceptions import ConnectionError as Refused
+
 from django_redis_bus import bus
 
 from .facts import AWAY, Facts
@@ -46,6 +48,7 @@ class Outage:
         self._began = 0.0
         self._silent_since: float | None = None
         self._ask_again = 0.0
+        self._dead = False
 
     def run_due(self, now_s: float) -> None:
         """Do what is due so many seconds after the opening."""
@@ -58,12 +61,13 @@ class Outage:
             return None
         try:
             return question()
-        except AWAY:
+        except AWAY as error:
             self._ask_again = time.monotonic() + 0.5  # a frozen server takes its time over not answering
+            self._dead = isinstance(error, Refused)
             return None
 
     def noticed(self, now: float, *, answers: bool) -> None:
-        """Start a server again that somebody else has stopped.
+        """Start a server again that somebody else has stopped; one that is frozen is there, and is left alone.
 
         Args:
             now: the moment, in monotonic seconds.
@@ -74,7 +78,7 @@ class Outage:
         elif self._silent_since is None:
             self._silent_since = now
             self._screen.note("Redis does not answer. Orders go on being placed", RED)
-        elif self.possible and now - self._silent_since >= NOTICED_S:
+        elif self.possible and self._dead and now - self._silent_since >= NOTICED_S:
             self._silent_since = None
             self._start()
 
@@ -82,7 +86,8 @@ class Outage:
         """Have Redis back, whatever has happened. Leaves no frozen process behind."""
         self._steps.clear()
         if self.under_way:
-            self._kill()
+            if self._pid:
+                self._kill()
             self._start()
 
     def _freeze(self) -> None:
@@ -98,6 +103,7 @@ class Outage:
         os.kill(self._pid, signal.SIGCONT)
         time.sleep(0.05)
         os.kill(self._pid, signal.SIGKILL)
+        self._pid = 0
         self._killed_ms = int(time.time() * 1000)
         self._screen.note("Redis is killed (SIGKILL): connections are refused", RED)
 

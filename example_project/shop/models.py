@@ -33,6 +33,9 @@ class Order(models.Model):
     # Django sends no signals for update() and bulk_create(). With this manager they are events, too.
     objects = PublishingManager()
 
+    class Meta:
+        base_manager_name = "objects"  # also for what Django itself updates, such as in customer.orders.add()
+
     def __str__(self) -> str:
         return f"#{self.pk}"
 

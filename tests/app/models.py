@@ -95,6 +95,7 @@ class Parcel(models.Model):
     label = models.FileField(upload_to="labels", blank=True)
     tags = models.ManyToManyField(Tag, related_name="parcels")
     seen = models.IntegerField(db_default=7)
+    seal = models.BinaryField(default=b"")
 
     objects = PublishingManager()
     plain = models.Manager()  # noqa: DJ012, which takes it for a field

@@ -144,10 +144,11 @@ def test_a_child_that_dies_ends_the_demo(start: Start, tmp_path: Path, name: str
     assert relatives(tmp_path) == []
 
 
-def test_ctrl_c_does_not_leave_redis_frozen(start: Start, tmp_path: Path) -> None:
-    # Given a shop whose Redis is frozen
+@pytest.mark.parametrize("state", ["frozen", "killed"])
+def test_ctrl_c_does_not_leave_redis_away(start: Start, tmp_path: Path, state: str) -> None:
+    # Given a shop whose Redis is away
     demo = start("--once", SHOP_DATA_DIR=str(tmp_path / "data"))
-    wait_for(demo, "       Redis is frozen")
+    wait_for(demo, f"       Redis is {state}")
     # When it is asked to stop
     demo.send_signal(signal.SIGINT)
     said, _ = demo.communicate(timeout=60)

@@ -22,6 +22,7 @@ def consume(shop: Shop) -> None:
 def test_the_project_passes_its_checks_and_has_all_its_migrations(shop: Shop) -> None:
     shop.manage("check", "--fail-level", "WARNING")
     shop.manage("makemigrations", "--check", "--dry-run")
+    shop.manage("bus_audit", "--fail")
 
 
 def test_every_department_does_its_part(shop: Shop) -> None:

@@ -48,24 +48,41 @@ def own_sqlite(django_db_setup: None, django_db_blocker: Any, tmp_path: Path) ->
         yield "own"
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def shop(
-    request: pytest.FixtureRequest,
+@pytest.fixture
+def shop_on(
     own_server: Callable[..., Server],
     bus_settings: Callable[..., None],
     process_env: Callable[..., dict[str, str]],
     prefix: str,
     tmp_path: Path,
-) -> Iterator[Shop]:
-    """A shop of each database in turn, with a Redis that forgets nothing when it is killed."""
-    database: DatabaseServer | None = None
-    if request.param == "sqlite":
-        alias = request.getfixturevalue("own_sqlite")
-    else:
-        database = request.getfixturevalue("own_database")(request.param)
-        alias = database.alias
-    server = own_server(args=("--appendfsync", "always"))
-    bus_settings(LOCATION=server.url, OUTBOX={"fast_path": False}, **OPTIONS)
-    made = Shop(server, alias, database, env=process_env, prefix=prefix, directory=tmp_path)
+) -> Iterator[Callable[..., Shop]]:
+    """A factory of shops on a database, with a Redis that forgets nothing when it is killed."""
+    made: list[Shop] = []
+
+    def make(alias: str, database: DatabaseServer | None = None) -> Shop:
+        server = own_server(args=("--appendfsync", "always"))
+        bus_settings(LOCATION=server.url, OUTBOX={"fast_path": False}, **OPTIONS)
+        made.append(Shop(server, alias, database, env=process_env, prefix=prefix, directory=tmp_path))
+        return made[-1]
+
+    yield make
+    for shop in made:
+        shop.close()
+
+
+@pytest.fixture
+def shop(database: str, shop_on: Callable[..., Shop]) -> Iterator[Shop]:
+    """A shop on each of the databases that tests share."""
+    made = shop_on(database)
     yield made
     made.close()
+    made.forget()
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def own_shop(request: pytest.FixtureRequest, shop_on: Callable[..., Shop]) -> Shop:
+    """A shop on a database of its own, which may be killed if it has a server."""
+    if request.param == "sqlite":
+        return shop_on(request.getfixturevalue("own_sqlite"))
+    database = request.getfixturevalue("own_database")(request.param)
+    return shop_on(database.alias, database)

@@ -64,6 +64,10 @@ class Command:
         wait_for(lambda: self.output.count(words) >= times or self.process.poll() is not None, what=self.output)
         assert self.process.poll() is None, self.output
 
+    def is_frozen(self) -> bool:
+        """Return whether it has been stopped by SIGSTOP."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
     def children(self) -> list[int]:
         """Return the ids of the processes that it started and that are not yet waited for."""
         tasks = Path(f"/proc/{self.pid}/task").iterdir()

@@ -1,4 +1,4 @@
-"""A process that imports this dies as if by kill -9, at the point that BUS_TEST_DIE names."""
+"""A process that imports this dies as if by kill -9, or freezes, at the point that BUS_TEST_DIE names."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def die(*args: Any, **kwargs: Any) -> Any:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def freeze_and_send(*args: Any, **kwargs: Any) -> Any:
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return attempt(*args, **kwargs)
+
+
 def send_and_die(self: Sender, *args: Any, **kwargs: Any) -> Any:
     attempt(self, *args, **kwargs)
     die()
@@ -29,6 +34,8 @@ match POINT:
         BaseDatabaseWrapper._commit = die
     case "before sending":
         Sender.attempt = die
+    case "freezing before sending":
+        Sender.attempt = freeze_and_send
     case "after sending":
         Sender.attempt = send_and_die
     case _:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,6 +69,23 @@ AUDIT = {
 }
 
 
+NO_AUDIT = {
+    "sqlite": [
+        "DROP TRIGGER audit_insert",
+        "DROP TRIGGER audit_update",
+        "DROP TRIGGER audit_delete",
+        "DROP TABLE audit",
+    ],
+    "mysql": [
+        "DROP TRIGGER audit_insert",
+        "DROP TRIGGER audit_update",
+        "DROP TRIGGER audit_delete",
+        "DROP TABLE audit",
+    ],
+    "postgresql": ["DROP FUNCTION audit CASCADE", "DROP TABLE audit"],
+}
+
+
 class Change(NamedTuple):
     """What happened to an order: the status it got, of which each is unique, or that it was deleted."""
 
@@ -109,10 +126,7 @@ class Shop:
         self._env = env
         self._directory = directory
         self._numbers = count(1)
-        with connections[alias].cursor() as cursor:
-            for statement in AUDIT[connections[alias].vendor]:
-                cursor.execute(statement)
-        self.let_go()
+        self._execute(AUDIT)
 
     # --- processes
 
@@ -146,6 +160,16 @@ class Shop:
         for process in self.processes:
             process.kill()
 
+    def forget(self) -> None:
+        """Leave the database as it was; its tables are flushed elsewhere."""
+        self._execute(NO_AUDIT)
+
+    def _execute(self, statements: Mapping[str, Iterable[str]]) -> None:
+        with connections[self.alias].cursor() as cursor:
+            for statement in statements[connections[self.alias].vendor]:
+                cursor.execute(statement)
+        self.let_go()
+
     @property
     def output(self) -> str:
         """What all of them have printed."""
@@ -157,16 +181,26 @@ class Shop:
         """Save new orders in one transaction, and again in another, so often; their events are left to relays."""
         made = [Order() for _ in range(orders)]
         for _ in range(times):
-            with transaction.atomic(using=self.alias):
-                for order in made:
-                    order.status = secrets.token_hex(10)
-                    order.save(using=self.alias)
+            self._save(made)
         self.let_go()
+
+    def change(self) -> None:
+        """Save each order once more, in one transaction; the events are left to relays."""
+        self._save(Order.objects.using(self.alias).order_by("id"))
+        self.let_go()
+
+    def _save(self, orders: Iterable[Order]) -> None:
+        with transaction.atomic(using=self.alias):
+            for order in orders:
+                order.status = secrets.token_hex(10)
+                order.save(using=self.alias)
 
     def let_time_pass(self) -> None:
         """Let each lease end, each moment come."""
         rows = OutboxEvent.objects.using(self.alias)
-        rows.filter(state__in=[OutboxEvent.State.PENDING, OutboxEvent.State.SCHEDULED]).update(moment_ms=now_ms(), lease=0)
+        rows.filter(state__in=[OutboxEvent.State.PENDING, OutboxEvent.State.SCHEDULED]).update(
+            moment_ms=now_ms(), lease=0
+        )
         self.let_go()
 
     # --- what came of it

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -12,7 +14,7 @@ from django_redis_bus import bus
 from tests.faults.fleet import wait_for
 from tests.faults.outbox_shop import OPTIONS, TOPIC, Shop
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.databases(transaction=True)]
 
 one_or_many = pytest.mark.parametrize("orders", [1, 3])
 
@@ -44,6 +46,20 @@ class TestTheWriterDies:
 
         shop.let_time_pass()
         shop.drain()
+        shop.reconcile()
+
+    def test_only_as_it_seems_and_sends_when_others_have_gone_on(self, shop: Shop, orders: int) -> None:
+        # Given a writer that is frozen between its commit and the sending
+        writer = shop.start("write_orders", f"--once={orders}", die="freezing before sending")
+        wait_for(writer.is_frozen, what=writer.output)
+        # When relays have sent its events, and the next of the same orders
+        shop.change()
+        shop.let_time_pass()
+        shop.drain()
+        shop.reconcile()
+        # Then it changes nothing any more
+        writer.signal(signal.SIGCONT)
+        assert writer.end() == 0
         shop.reconcile()
 
 
@@ -109,29 +125,78 @@ class TestARelayLivesOn:
         shop.settle()
         shop.reconcile()
         assert relay.stop() == 0
+        assert [relay.output.count(words) for words in ("events for bus 'default' wait", "takes events again")] == [
+            1,
+            1,
+        ]
 
-    def test_when_its_database_is_killed_and_started(self, shop: Shop) -> None:
-        if shop.database is None:
-            pytest.skip("SQLite has no server")
-        relay = shop.relay()
+    @pytest.mark.parametrize("own_shop", ["postgresql", "mariadb"], indirect=True)
+    def test_when_its_database_is_killed_and_started(self, own_shop: Shop) -> None:
+        relay = own_shop.relay()
+        own_shop.place(1)
+        own_shop.settle()
+
+        assert own_shop.database is not None
+        own_shop.database.kill()
+        wait_for(lambda: "waits and tries again" in relay.output)
+        own_shop.database.start()
+        own_shop.place(3)
+
+        own_shop.settle()
+        own_shop.reconcile()
+        assert relay.stop() == 0
+        assert [relay.output.count(words) for words in ("waits and tries again", "goes on after")] == [1, 1]
+
+
+class TestManyRelays:
+    def test_none_does_what_another_has_done_and_the_order_of_each_key_holds(self, shop: Shop) -> None:
+        # Given three relays that begin together
+        relays = [shop.relay("--batch=20") for _ in range(3)]
+        for relay in relays:
+            relay.said("Outbox of database")
+            relay.signal(signal.SIGSTOP)
+        shop.place(150, times=4)
+        for relay in relays:
+            relay.signal(signal.SIGCONT)
+
+        shop.settle()
+        shop.reconcile()
+
+        assert [relay.stop() for relay in relays] == [0, 0, 0]
+        published = [re.search(r"Stopped: (\d+) published", relay.output) for relay in relays]
+        assert sum(int(found[1]) for found in published if found) == 600
+
+    def test_one_that_is_frozen_with_rows_in_hand_does_no_harm_when_it_wakes_up(self, shop: Shop) -> None:
+        # Given a relay that is frozen while it sends to a frozen Redis
+        shop.server.freeze()
+        shop.place(3)
+        frozen = shop.relay()
+        wait_for(shop.in_hand, what=frozen.output)
+        frozen.signal(signal.SIGSTOP)
+        shop.server.thaw()
+        # When another has sent these events, and the next of the same orders, before it wakes up
+        shop.change()
+        shop.let_time_pass()
+        shop.drain()
+        frozen.signal(signal.SIGCONT)
+        # Then it does no harm, and goes on
+        shop.change()
+        shop.settle()
+        shop.reconcile()
+        assert frozen.stop() == 0
+
+    @pytest.mark.databases("postgresql", transaction=True)
+    def test_a_commit_wakes_one_that_sleeps(self, shop: Shop) -> None:
+        # Given a relay that has found nothing for so long that it would not look again for seconds
+        relay = shop.relay("--poll=60")
+        relay.said("Outbox of database")
+        time.sleep(6)  # 0.02 + 0.04 + … + 2.56 = 5.1; the next is 5.12
+        # When an event is committed
+        begun = time.monotonic()
         shop.place(1)
         shop.settle()
-
-        shop.database.kill()
-        shop.database.start()
-        shop.place(3)
-
-        shop.settle()
-        shop.reconcile()
-        assert relay.stop() == 0
-
-    def test_two_of_them_share_the_work_and_keep_the_order(self, shop: Shop) -> None:
-        shop.place(20, times=50)
-        relays = [shop.relay("--batch=20"), shop.relay("--batch=20")]
-        shop.settle()
-
-        shop.reconcile()
-        assert [relay.stop() for relay in relays] == [0, 0]
+        # Then it leaves at once
+        assert time.monotonic() - begun < 2
 
 
 def test_what_redis_has_forgotten_is_sent_again(shop: Shop) -> None:
@@ -149,24 +214,23 @@ def test_what_redis_has_forgotten_is_sent_again(shop: Shop) -> None:
     shop.reconcile()
 
 
-def test_delayed_events_survive_a_restart_of_everything(shop: Shop) -> None:
+def test_delayed_events_survive_a_restart_of_everything(own_shop: Shop) -> None:
     # Given one event for soon and one for later
-    soon = bus.publish(TOPIC, {"id": 1, "status": "soon"}, delay=2, using=shop.alias)
-    later = bus.publish(TOPIC, {"id": 2, "status": "later"}, delay=timedelta(hours=1), using=shop.alias)
-    shop.let_go()
-    shop.relay().kill()
+    soon = bus.publish(TOPIC, {"id": 1, "status": "soon"}, delay=2, using=own_shop.alias)
+    later = bus.publish(TOPIC, {"id": 2, "status": "later"}, delay=timedelta(hours=1), using=own_shop.alias)
+    own_shop.let_go()
     # When everything is killed and started
-    shop.server.kill()
-    if shop.database is not None:
-        shop.database.kill()
-        shop.database.start()
-    shop.server.start()
-    shop.relay()
+    own_shop.server.kill()
+    if own_shop.database is not None:
+        own_shop.database.kill()
+        own_shop.database.start()
+    own_shop.server.start()
+    own_shop.relay()
     # Then what was for soon comes, and only that
-    wait_for(lambda: shop.states()["SENT"])
-    assert shop.ids() == [soon.event_id]
-    assert shop.states() == {"SENT": 1, "SCHEDULED": 1}
+    wait_for(lambda: own_shop.states()["SENT"])
+    assert own_shop.ids() == [soon.event_id]
+    assert own_shop.states() == {"SENT": 1, "SCHEDULED": 1}
     # and what was for later when its time has come
-    shop.let_time_pass()
-    wait_for(lambda: shop.states()["SENT"] == 2)
-    assert shop.ids() == [soon.event_id, later.event_id]
+    own_shop.let_time_pass()
+    wait_for(lambda: own_shop.states()["SENT"] == 2)
+    assert own_shop.ids() == [soon.event_id, later.event_id]

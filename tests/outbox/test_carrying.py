@@ -12,8 +12,9 @@ from django.db import OperationalError
 
 from django_redis_bus.models import OutboxEvent
 from django_redis_bus.outbox import carrying, leases
-from django_redis_bus.outbox.carrying import MAX_ATTEMPTS, Carrier
+from django_redis_bus.outbox.carrying import Carrier
 from django_redis_bus.outbox.claiming import WHO_BITS
+from django_redis_bus.outbox.failing import MAX_ATTEMPTS
 from django_redis_bus.outbox.rows import now_ms
 from django_redis_bus.runtime.stopping import Stopping
 from django_redis_bus.sending import Sender

@@ -219,7 +219,7 @@ def test_rows_of_other_keys_and_of_none_do_not_wait(database: str, put: Put) -> 
     rows = put(2, keys=["b", None])
     held, taken = take(database)
 
-    assert sort_out(database, taken, lease=held) == (taken, [])
+    assert sort_out(database, taken, leases=[held]) == (taken, [])
     assert in_order(database, rows) == (rows, {})
 
 
@@ -228,7 +228,7 @@ def test_an_earlier_row_of_the_key_in_other_hands_is_waited_for(database: str, p
     first = take(database, limit=2, who=1)[0]
 
     held, taken = take(database, who=2)
-    sendable, waiting = sort_out(database, taken, lease=held)
+    sendable, waiting = sort_out(database, taken, leases=[held])
 
     assert sendable == []
     end_ms = first >> 20
@@ -240,7 +240,7 @@ def test_the_rows_before_it_leave_and_those_behind_it_wait(database: str, put: P
     outbox.rows.filter(id=rows[1].id).update(moment_ms=now_ms() + 50)
 
     held, taken = take(database)
-    sendable, waiting = sort_out(database, taken, lease=held)
+    sendable, waiting = sort_out(database, taken, leases=[held])
 
     assert numbers(sendable) == [rows[0].id]
     assert [(row.id, blocker.id) for row, blocker in waiting] == [(rows[2].id, rows[1].id), (rows[3].id, rows[1].id)]
@@ -252,7 +252,7 @@ def test_rows_behind_one_that_fails_wait_for_as_long_as_it(database: str, put: P
     held, taken = take(database)
     moment_ms = outbox.row(first).moment_ms
 
-    assert sort_out(database, taken, lease=held) == ([], [(taken[0], Blocker(first.id, moment_ms, 1))])
+    assert sort_out(database, taken, leases=[held]) == ([], [(taken[0], Blocker(first.id, moment_ms, 1))])
     assert in_order(database, [row]) == ([], {row.id: moment_ms + 1})
     assert in_order(database, [first]) == ([first], {})
 
@@ -263,7 +263,7 @@ def test_what_is_scheduled_sent_or_parked_holds_nobody_up(database: str, put: Pu
     put(1, keys=["a"])
     held, taken = take(database)
 
-    assert sort_out(database, taken, lease=held) == (taken, [])
+    assert sort_out(database, taken, leases=[held]) == (taken, [])
 
 
 def test_who_wrote_rows_looks_at_all_that_are_before_them(database: str, put: Put) -> None:

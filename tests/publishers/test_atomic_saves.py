@@ -99,6 +99,10 @@ class TestOneTransaction:
         transaction.set_autocommit(False)
         try:
             Order.objects.create()
+            with receiver(refuse), pytest.raises(RuntimeError):
+                Order.objects.create()
+            # Whether it goes on after an error is up to whoever manages it.
+            assert Order.objects.count() == 2
             transaction.rollback()
         finally:
             transaction.set_autocommit(True)
@@ -125,9 +129,10 @@ class TestWhichDatabase:
 
     def test_the_one_that_is_named(self, outbox: Configure) -> None:
         outbox()
+        Order().save(using="other")
         with receiver(refuse), pytest.raises(RuntimeError):
             Order().save(using="other")
-        assert Order.objects.using("other").count() == 0
+        assert Order.objects.using("other").count() == OutboxEvent.objects.using("other").count() == 1
 
     def test_the_one_that_the_router_names(self, outbox: Configure, settings: Any) -> None:
         settings.DATABASE_ROUTERS = [f"{__name__}.ToOther"]
@@ -136,9 +141,11 @@ class TestWhichDatabase:
         order = Order()
         # Positional, as nobody calls it, and not at all
         order.save_base(False, False, False, None)
+        asked.clear()
         order.save_base()
         assert OutboxEvent.objects.using("other").count() == 2
-        assert asked[-1] is order
+        # It need not give the same answer twice
+        assert len([instance for instance in asked if instance is order]) == 1
 
     def test_the_one_that_the_instance_is_from(self, outbox: Configure) -> None:
         order = Order(status="new")

@@ -90,7 +90,9 @@ class TestForeignKeys:
         assert of("on_delete", MODEL="tests_app.Parcel", ACTIONS=["deleted"]) == []
 
     @pytest.mark.parametrize(
-        ("on_delete", "holes"), [(SET_NULL, 0), (SET_DEFAULT, 1), (SET(None), 0), (SET(lambda: None), 1)], ids=str
+        ("on_delete", "holes"),
+        [(SET_NULL, 0), (SET_DEFAULT, 1), (SET(None), 0), (SET(lambda: None), 1)],
+        ids=["SET_NULL", "SET_DEFAULT", "SET", "SET of a function"],
     )
     def test_a_base_manager_that_publishes(
         self, of: Holes, monkeypatch: pytest.MonkeyPatch, on_delete: Any, holes: int

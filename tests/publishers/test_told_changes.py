@@ -88,6 +88,15 @@ class TestOfNamedFields:
             order.save()
         assert data() == [{"status": "new", "total": "10.90", "changes": {"total": {"old": "9.90", "new": "10.90"}}}]
 
+    def test_expressions_are_read_together(
+        self, order: Order, publisher: Configure, data: Data, django_assert_max_num_queries: Any
+    ) -> None:
+        publisher(FIELDS=["status"], ONLY_IF_CHANGED=["total"])
+        order.total, order.status = F("total") + 1, F("id")
+        with django_assert_max_num_queries(3):
+            order.save()
+        assert data() == [{"status": str(order.pk)}]
+
     def test_a_save_over_a_row_that_was_not_loaded(self, order: Order, told: Data) -> None:
         Order(pk=order.pk, status="paid", total=order.total).save()
         assert told() == [{"status": {"old": "new", "new": "paid"}}]

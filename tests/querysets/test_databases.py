@@ -50,6 +50,12 @@ class TestUpdate:
             for n in range(3)
         ]  # fmt: skip
 
+    def test_bytes(self, database: str, publisher: Configure, data: Data) -> None:
+        parcel(database, seal=b"a")
+        publisher(FIELDS=["seal"], CHANGES=True)
+        Parcel.objects.using(database).update(seal=b"b")
+        assert data() == [{"seal": "Yg==", "changes": {"seal": {"old": "YQ==", "new": "Yg=="}}}]
+
     def test_joins_and_aggregates(self, database: str, publisher: Configure, data: Data) -> None:
         ann = Customer.objects.using(database).create(name="Ann")
         a, b, _ = parcel(database, customer=ann), parcel(database, customer=ann), parcel(database)

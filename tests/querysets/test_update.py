@@ -52,6 +52,26 @@ def test_rows_that_stop_matching_are_told(publisher: Configure, data: Data) -> N
     assert data() == [{"status": "sent"}] * 2
 
 
+def test_rows_that_come_in_between_are_left_alone(
+    publisher: Configure, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given somebody who adds a row after the rows to be updated were read
+    [a] = parcels("new")
+    publisher(FIELDS=["id", "status"], ACTIONS=["updated"])
+    rows = bulk.Update.rows
+
+    def then_one_more(self: bulk.Update, *args: Any) -> Any:
+        found = rows(self, *args)
+        parcels("new")
+        return found
+
+    monkeypatch.setattr(bulk.Update, "rows", then_one_more)
+    # Then it is neither updated nor told of
+    assert Parcel.objects.filter(status="new").update(status="sent") == 1
+    assert data() == [{"id": a.pk, "status": "sent"}]
+    assert Parcel.plain.filter(status="new").count() == 1
+
+
 def test_no_row(publisher: Configure, types: Data, queries: Queries) -> None:
     publisher(FIELDS=["status"])
     with queries(1):
@@ -229,10 +249,18 @@ class TestQueries:
         Parcel.objects.update(status=Case(When(pk=self.a.pk, then=Value("first")), default=Value("other")))
         assert [each["status"] for each in data()] == ["first", "other", "other"]
 
-    @pytest.mark.parametrize("query", [Parcel.objects.all()[:1], Parcel.objects.all().union(Parcel.objects.all())])
-    def test_what_django_refuses_is_refused(self, types: Data, query: Any) -> None:
-        with pytest.raises((TypeError, NotSupportedError)):
-            query.update(status="sent")
+    @pytest.mark.parametrize(
+        ("query", "message"),
+        [
+            (lambda q: q[:1], "Cannot update a query once a slice"),
+            (lambda q: q.union(q), r"Calling QuerySet.update\(\) after union"),
+            (lambda q: q.distinct("status"), r"Cannot call update\(\) after .distinct"),
+        ],
+        ids=["slice", "union", "distinct"],
+    )
+    def test_what_django_refuses_is_refused(self, types: Data, query: Any, message: str) -> None:
+        with pytest.raises((TypeError, NotSupportedError), match=message):
+            query(Parcel.objects.all()).update(status="sent")
         assert types() == []
 
     def test_the_result_of_an_earlier_fetch_is_forgotten(self) -> None:

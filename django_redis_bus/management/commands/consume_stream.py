@@ -9,9 +9,11 @@ import shlex
 import signal
 import sys
 import threading
+from time import sleep
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
 from ... import conf
 from ...bus import buses
@@ -20,6 +22,8 @@ from ...core.exceptions import BusError
 from ...core.keys import stream_key
 from ...core.ports import Opened
 from ...core.sections import duration_s
+from ...outbox import table
+from ...outbox.relay import NO_OUTBOX, Relay, RelayOptions
 from ...runtime.stopping import Stopping
 from ...runtime.supervisor import EXIT_CUT_OFF, PARENT_VARIABLE, Supervisor, orphaned, supervised
 from ...runtime.worker import Worker
@@ -65,10 +69,16 @@ class Command(BaseCommand):
             metavar="SECONDS",
             help="silence after which another consumer takes an entry over (default: LEASE of the bus)",
         )
+        add("--relay-outbox", action="store_true", help="also ship the outbox, as relay_outbox does: for small sites")
         add("--reload", action="store_true", help="restart when code changes")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._check_alias(options["bus"])
+        if options["relay_outbox"] and (options["burst"] or options["processes"] > 1):
+            alone = "--burst" if options["burst"] else "--processes"
+            raise CommandError(
+                f"--relay-outbox does not go with {alone}; run relay_outbox beside it.", returncode=EXIT_USAGE
+            )
         if options["reload"]:
             if options["burst"]:
                 raise CommandError("--reload goes on and --burst ends; leave one away.", returncode=EXIT_USAGE)
@@ -119,13 +129,36 @@ class Command(BaseCommand):
         else:
             # The reloader ends this process from its main thread; an embedded server goes after this, not before.
             atexit.register(worker.stop_soon)
+        relay = self._start_relay(stopping) if options["relay_outbox"] else None
         code = worker.run()
+        if relay is not None:
+            code = max(code, self._end_relay(relay, stopping))
         counts = [loop.settling.counts for loop in worker.loops]
         handled = sum(c.handled for c in counts)
         retried = sum(c.retried for c in counts)
         dead = sum(c.dead for c in counts)
         self.stdout.write(f"Stopped: {handled:,} handled, {retried:,} put aside for a retry, {dead:,} dead letters.")
         return code
+
+    def _start_relay(self, stopping: Stopping) -> Relay:
+        try:
+            databases = table.aliases()
+        except DatabaseError as error:
+            raise CommandError(f"It is not known which databases have an outbox: {error}") from error
+        if not databases:
+            raise CommandError(NO_OUTBOX)
+        relay = Relay(databases, RelayOptions(), stopping)
+        threading.Thread(target=relay.run, name="bus-outbox", daemon=True).start()
+        self.stdout.write(f"Outbox of {', '.join(databases)}: relayed by this process.")
+        return relay
+
+    def _end_relay(self, relay: Relay, stopping: Stopping) -> int:
+        if not stopping.requested:
+            stopping.request()
+        while not relay.ended and stopping.left_s:
+            sleep(0.02)
+        self.stdout.write(f"Relayed: {relay.counts['sent']:,} published, {relay.counts['parked']:,} parked.")
+        return 0 if relay.ended else EXIT_CUT_OFF
 
     def _consume_until_edited(self, options: dict[str, Any]) -> None:
         self._consume(options)

@@ -17,14 +17,14 @@ from typing import Any
 
 import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connections
+from django.db import DatabaseError, connections
 
 from ... import conf
 from ...bus import buses
 from ...core.exceptions import BusError, did_you_mean
 from ...core.sections import duration_s
 from ...outbox import table
-from ...outbox.relay import BATCH, POLL_S, Relay, RelayOptions
+from ...outbox.relay import BATCH, NO_OUTBOX, POLL_S, Relay, RelayOptions
 from ...outbox.repairing import republish, retry_parked
 from ...outbox.reporting import Report, report
 from ...runtime.stopping import Stopping
@@ -105,13 +105,16 @@ class Command(BaseCommand):
                     f"DATABASES has no alias {alias!r}. {did_you_mean(alias, connections.settings).strip()}",
                     returncode=EXIT_USAGE,
                 )
-            try:
+        try:
+            for alias in asked:
                 table.required(alias)
-            except BusError as error:
-                raise CommandError(str(error)) from error
-        found = list(dict.fromkeys(asked)) or table.aliases()
+            found = list(dict.fromkeys(asked)) or table.aliases()
+        except BusError as error:
+            raise CommandError(str(error)) from error
+        except DatabaseError as error:
+            raise CommandError(f"It is not known which databases have an outbox; name one by --database. {error}") from error
         if not found:
-            raise CommandError("No database has an outbox. Run: manage.py migrate django_redis_bus")
+            raise CommandError(NO_OUTBOX)
         return found
 
     def _buses(self, asked: Sequence[str]) -> list[str]:
