@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from itertools import groupby
 from typing import NamedTuple
 
 from django.db import connections, transaction
@@ -33,27 +32,67 @@ class Outgoing(NamedTuple):
     message: Message
 
 
-_gathered: ContextVar[list[tuple[Outgoing, Delivery, str]] | None] = ContextVar("gathered", default=None)
+class _Gathering:
+    """What one block holds back: of one database, until the block ends well."""
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self._savepoints = self._active()
+        # With each message the mark of its savepoint: None outside of those that began within the block.
+        self._held: dict[Delivery, list[tuple[Outgoing, Callable[[], None] | None]]] = {}
+        self._marks: dict[frozenset[str], Callable[[], None]] = {}
+
+    def hold(self, items: Sequence[Outgoing], how: Delivery) -> None:
+        """Hold messages back, unless their savepoint is rolled back."""
+        active = self._active()
+        mark = self._mark(active) if active - self._savepoints else None
+        self._held.setdefault(how, []).extend((item, mark) for item in items)
+
+    def let_go(self) -> None:
+        """Deliver what is held, in as few statements and round trips as there are deliveries."""
+        callbacks = connections[self.using].run_on_commit
+        kept = {entry[1] for entry in callbacks}
+        callbacks[:] = [entry for entry in callbacks if entry[1] not in self._marks.values()]
+        for how, held in self._held.items():
+            items = [item for item, mark in held if mark is None or mark in kept]
+            if items:
+                deliver(items, how, self.using)
+
+    def _active(self) -> frozenset[str]:
+        return frozenset(connections[self.using].savepoint_ids) - {None}
+
+    def _mark(self, active: frozenset[str]) -> Callable[[], None]:
+        """Return a callback of the commit that Django forgets when one of these savepoints is rolled back."""
+        if active not in self._marks:
+            self._marks[active] = lambda: None
+            transaction.on_commit(self._marks[active], using=self.using)
+        return self._marks[active]
+
+
+_gathered: ContextVar[_Gathering | None] = ContextVar("gathered", default=None)
 
 
 @contextmanager
-def gathering() -> Iterator[None]:
+def gathering(using: str) -> Iterator[None]:
     """Hold back what is delivered inside the block and deliver it together at its end, if it ends well.
 
-    For many events of one cause: their rows are written with a statement per hundred and not one by one. The block
-    stands inside the transaction of the change.
+    For many events of one cause: their rows are written with a statement per hundred and not one by one.
+
+    Args:
+        using: the database of the change. The block stands inside its transaction; what belongs to other databases
+            is not held back.
     """
-    if _gathered.get() is not None:
+    outer = _gathered.get()
+    if outer is not None and outer.using == using:
         yield
         return
-    held: list[tuple[Outgoing, Delivery, str]] = []
-    token = _gathered.set(held)
+    gathered = _Gathering(using)
+    token = _gathered.set(gathered)
     try:
         yield
     finally:
         _gathered.reset(token)
-    for (how, using), items in groupby(held, key=lambda entry: entry[1:]):
-        deliver([item for item, *_ in items], how, using)
+    gathered.let_go()
 
 
 def deliver(items: Sequence[Outgoing], how: Delivery, using: str) -> Exception | None:
@@ -66,8 +105,9 @@ def deliver(items: Sequence[Outgoing], how: Delivery, using: str) -> Exception |
     must not be committed without its event.
     """
     gathered = _gathered.get()
-    if gathered is not None:
-        gathered += [(item, how, using) for item in items]
+    # What waits for the commit is one batch already.
+    if gathered is not None and gathered.using == using and how != "on_commit":
+        gathered.hold(items, how)
         return None
     if how == "outbox":
         _store(items, using)

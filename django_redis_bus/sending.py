@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from time import monotonic
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgspec
 from asgiref.sync import sync_to_async
@@ -189,7 +189,8 @@ class Sender:
     def _entry(self, message: Message) -> Entry:
         key = stream_key(self.config.key_prefix, message.topic)
         # CloudEvents: an id is unique within its source, the third of the fields.
-        return Entry(key, f"{message.fields[5]}:{message.event_id}", message.fields, message.once, message.token)
+        source = cast("str", message.fields[5])
+        return Entry(key, f"{source}:{message.event_id}", message.fields, message.once, message.token)
 
     def _open(self, count: int) -> list[Attempted]:
         circuit = self.circuit()

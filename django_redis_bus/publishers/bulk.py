@@ -34,7 +34,7 @@ def chunks(items: Sequence[Item], model: type[Model], using: str) -> Iterator[Se
 @contextmanager
 def together(using: str) -> Iterator[None]:
     """Have what is written, and the rows of its events, in one transaction and the events in one batch."""
-    with transaction.atomic(using=using, savepoint=False), gathering():
+    with transaction.atomic(using=using, savepoint=False), gathering(using):
         yield
 
 
@@ -92,7 +92,7 @@ class Update:
     Attributes:
         heard: whether anybody wants to hear of it.
 
-    Raises NotSupportedError if it moves rows to primary keys that nobody could tell.
+    Raises FieldDoesNotExist, and NotSupportedError if it moves rows to primary keys that nobody could tell.
     """
 
     def __init__(self, model: type[Model], values: Mapping[str, Any]) -> None:
@@ -101,6 +101,8 @@ class Update:
         self._watched = {saves: attnames for saves, attnames in watched.items() if attnames is not None}
         self.heard = bool(self._watched)
         if self.heard:
+            for name in values:
+                model._meta.get_field(name)  # as Django: a misspelt name spoils no transaction
             self._moved = self._moves(values)
 
     def rows(self, queryset: QuerySet[Any], using: str) -> Rows:

@@ -94,9 +94,9 @@ class Facts:
 
     # --- for the account
 
-    def entries(self) -> list[Entry]:
-        """Return the entries since the start, oldest first."""
-        return [_entry(entry_id, fields) for entry_id, fields in self.redis.xrange(STREAM, f"({self._start}", "+")]
+    def entries(self, until: str = "+") -> list[Entry]:
+        """Return the entries since the start, oldest first, up to an id or to a moment (ms)."""
+        return [_entry(entry_id, fields) for entry_id, fields in self.redis.xrange(STREAM, f"({self._start}", until)]
 
     def groups(self) -> list[GroupFacts]:
         """Return what is known of each group since the start."""
@@ -188,10 +188,6 @@ class Facts:
         """Return one entry; None if it is gone."""
         rows = self.redis.xrange(STREAM, entry_id, entry_id)
         return _entry(*rows[0]) if rows else None
-
-    def length(self, until_ms: int | None = None) -> int:
-        """Return how many entries are there that were added since the start, and before a moment."""
-        return len(self.redis.xrange(STREAM, f"({self._start}", "+" if until_ms is None else until_ms))
 
     # --- Redis
 

@@ -13,6 +13,7 @@ from redis.exceptions import ConnectionError as Refused
 from django_redis_bus import bus
 
 from .facts import AWAY, Facts
+from .outbox import Outbox
 from .screen import GREEN, RED, Screen
 
 T = TypeVar("T")
@@ -35,16 +36,17 @@ class Outage:
         span: from when to when it was away by our doing (monotonic seconds); None if it was not.
     """
 
-    def __init__(self, screen: Screen, facts: Facts, *, planned: bool) -> None:
+    def __init__(self, screen: Screen, facts: Facts, outbox: Outbox, *, planned: bool) -> None:
         self.possible = bus.clients.location.startswith("embedded://")
         self.under_way = False
         self.span: tuple[float, float] | None = None
         self._screen = screen
         self._facts = facts
+        self._outbox = outbox
         self._steps = [(FREEZE_AT_S, self._freeze), (KILL_AT_S, self._kill), (START_AT_S, self._start)]
         if not (planned and self.possible):
             self._steps.clear()
-        self._pid = self._entries = self._killed_ms = 0
+        self._pid = self._killed_ms = 0
         self._began = 0.0
         self._silent_since: float | None = None
         self._ask_again = 0.0
@@ -92,7 +94,6 @@ class Outage:
 
     def _freeze(self) -> None:
         self._pid = int(self._facts.redis.info("server")["process_id"])
-        self._entries = self._facts.length()
         self._began = time.monotonic()
         self.under_way = True
         os.kill(self._pid, signal.SIGSTOP)
@@ -108,12 +109,12 @@ class Outage:
         self._screen.note("Redis is killed (SIGKILL): connections are refused", RED)
 
     def _start(self) -> None:
+        pending = self._outbox.pending()
         assert bus.url  # asking for it starts the server
         self._screen.note("Redis is started again, with all that it has confirmed", GREEN)
         if self.under_way:
             self.under_way = False
             self.span = self._began, time.monotonic()
-            if more := self._facts.length(self._killed_ms) - self._entries:
-                self._screen.note(
-                    f"  and with {more} more that it could not confirm: sent again, not added again", GREEN
-                )
+            doubtful = sum(entry.event_id in pending for entry in self._facts.entries(str(self._killed_ms)))
+            if doubtful:
+                self._screen.note(f"  and with {doubtful} that it has not: sent again, but not added again", GREEN)

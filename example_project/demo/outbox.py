@@ -27,6 +27,10 @@ class Outbox:
         columns = self._rows.order_by("id").values_list("event_id", "state")
         return [Row(event_id=event_id, state=OutboxEvent.State(state).label) for event_id, state in columns]
 
+    def pending(self) -> set[str]:
+        """Return the ids of events that are not known to be published."""
+        return set(self._rows.filter(state=OutboxEvent.State.PENDING).values_list("event_id", flat=True))
+
     def waiting(self) -> int:
         """Return how many rows have not been published, and remember which.
 

@@ -22,9 +22,10 @@ class Child:
         name: for messages.
         log_path: where its output goes.
         arguments: of manage.py.
+        env: more of its environment.
     """
 
-    def __init__(self, name: str, log_path: Path, *arguments: str) -> None:
+    def __init__(self, name: str, log_path: Path, *arguments: str, **env: str) -> None:
         self.name = name
         self.log_path = log_path
         with log_path.open("wb") as log:
@@ -33,7 +34,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **env},
                 # Ctrl-C in the terminal is for the demo, which then ends its children in good order.
                 start_new_session=True,
             )

@@ -52,13 +52,20 @@ class Demo:
         call_command("migrate", interactive=False, verbosity=0)
         if not User.objects.filter(username="admin").exists():
             User.objects.create_superuser("admin", "admin@example.com", "admin")
-        facts = Facts(bus.url)  # embedded:// starts its server here
+        url = bus.url  # embedded:// starts its server here
+        facts = Facts(url)
         books = Books(facts)
         watch = Watch(self.screen, facts, books.outbox)
-        outage = Outage(self.screen, facts, planned=self.limit_s is not None and self.limit_s > START_AT_S)
+        planned = self.limit_s is not None and self.limit_s > START_AT_S
+        outage = Outage(self.screen, facts, books.outbox, planned=planned)
         try:
-            workers = [self._start("consumer", "consume_stream"), self._start("relay", "relay_outbox")]
-            self._start("web server", "runserver", "--noreload", f"127.0.0.1:{self.port}")
+            # The consumer uses the embedded server as the demo does, and is the one who stops it if the demo is killed.
+            # The others are told where it is: who connects for the first time during an outage would start it again.
+            workers = [
+                self._start("consumer", "consume_stream"),
+                self._start("relay", "relay_outbox", SHOP_REDIS=url),
+            ]
+            self._start("web server", "runserver", "--noreload", f"127.0.0.1:{self.port}", SHOP_REDIS=url)
             self._wait_for_page()
             self._welcome(outage)
             with log_lines(self.screen):
@@ -83,8 +90,8 @@ class Demo:
                 child.stop()
             facts.close()
 
-    def _start(self, name: str, *arguments: str) -> Child:
-        child = Child(name, Path(settings.DATA_DIR) / f"{name.replace(' ', '-')}.log", *arguments)
+    def _start(self, name: str, *arguments: str, **env: str) -> Child:
+        child = Child(name, Path(settings.DATA_DIR) / f"{name.replace(' ', '-')}.log", *arguments, **env)
         self.children.append(child)
         return child
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Timer
 from typing import TypeAlias
 
 import pytest
@@ -50,6 +51,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
             )
             stack.enter_context(process)
             stack.callback(process.kill)
+            # Who waits for a line that never comes gets an end instead.
+            too_long = Timer(100, process.kill)
+            too_long.start()
+            stack.callback(too_long.cancel)
             return process
 
         yield demo

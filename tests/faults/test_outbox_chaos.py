@@ -53,9 +53,9 @@ class Chaos:
 
     def end(self) -> None:
         """Let no more be written, all that was be sent, and the relays go."""
+        self._supervise()
         for writer in self._writers:
             writer.kill()
-        self._supervise()
         self._shop.settle()
         for relay in self._relays:
             assert relay.stop() == 0, relay.output

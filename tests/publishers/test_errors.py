@@ -13,7 +13,7 @@ from django_redis_bus.core.causation import handling
 from django_redis_bus.core.events import Event
 from django_redis_bus.core.exceptions import HopLimitExceeded, PayloadError, Unavailable
 from django_redis_bus.sending import Sender
-from tests.app.models import Customer, Order, Product, Secret, Tag
+from tests.app.models import Customer, Order, Parcel, Product, Secret, Tag
 
 from .conftest import Configure
 
@@ -107,6 +107,24 @@ def test_a_failure_of_a_relation(publisher: Configure, types: Data, caplog: pyte
     order.tags.add(Tag.objects.create(name="a"))
     assert order.tags.count() == 1
     assert "no event for tests_app.Order m2m_changed (tags)" in caplog.text
+
+
+@pytest.mark.parametrize("delivery", ["immediate", "on_commit"])
+def test_a_bus_that_cannot_be_used_breaks_no_save(
+    bus_settings: Any, caplog: pytest.LogCaptureFixture, delivery: str
+) -> None:
+    entry = {"TOPIC": "events:order", "DELIVERY": delivery, "ACTIONS": ["created", "updated", "deleted", "m2m_changed"]}
+    publishers = {model: entry | {"MODEL": model} for model in ("tests_app.Order", "tests_app.Parcel")}
+    bus_settings(STREAMS={"events:order": {}}, PUBLISHERS=publishers, NONSENSE=True)
+    order = Order.objects.create()
+    order.tags.add(Tag.objects.create(name="a"))
+    order.delete()
+    Parcel.objects.bulk_create([Parcel()])
+    Parcel.objects.update(status="sent")
+    Parcel.objects.all().delete()
+    for action in ("created", "updated", "deleted"):
+        assert f"{action}." in caplog.text
+    assert "NONSENSE" in caplog.text
 
 
 @pytest.mark.parametrize("delivery", ["immediate", "on_commit"])

@@ -8,11 +8,18 @@ import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
+from tests.app.models import Parcel
 from tests.publishers.conftest import Configure, data, events, types
 
-__all__ = ["Configure", "Queries", "data", "events", "types"]
+__all__ = ["Configure", "Data", "Queries", "data", "events", "parcels", "types"]
 
+Data = Callable[[], list[Any]]
 Queries = Callable[..., Any]
+
+
+def parcels(*statuses: str, **fields: Any) -> list[Parcel]:
+    """Rows that nobody is told of."""
+    return [Parcel.plain.create(status=status, **fields) for status in statuses]
 
 
 @pytest.fixture
