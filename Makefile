@@ -39,7 +39,7 @@ $(STAMP): pyproject.toml
 	@$(PY) -m pip --disable-pip-version-check install --quiet --editable '.[dev]'
 	@touch $@
 
-demo: $(STAMP) ## Shop, consumer and live traffic; ARGS=--once for a bounded run
+demo: $(STAMP) ## Shop, consumer, outbox relay and live traffic; ARGS=--once for a bounded run
 	@$(PY) manage.py demo $(ARGS)
 
 test: lint ## Lint, types, import contracts and the whole suite

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from asyncio import _get_running_loop as running_loop
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from threading import Lock
 from typing import Any, TypeAlias, Unpack, cast
 
@@ -18,7 +20,7 @@ from django.utils.functional import LazyObject, empty
 
 from . import conf, registry
 from .core.breaker import Circuit
-from .core.config import BusConfig, Limit
+from .core.config import BusConfig
 from .core.events import Message, Published
 from .core.exceptions import BusError, ConfigurationError, did_you_mean
 from .core.topics import Address, StreamTopic
@@ -46,7 +48,7 @@ class Bus:
             options=config.options,
             embedded_dir=conf.embedded_dir(),
         )
-        self.sender = Sender(config, self.clients, self._limit_of)
+        self.sender = Sender(config, self.clients, partial(registry.limit, config.alias))
         self._messages = MessageFactory(config)
 
     def __repr__(self) -> str:
@@ -183,33 +185,17 @@ class Bus:
 
         Raises ConfigurationError if PUBLISHERS has no such name, Unavailable if Redis cannot be told.
         """
-        self._known_publisher(name)
         self.sender.switches.disable(name)
 
     def enable_publisher(self, name: str) -> None:
         """Switch a publisher on again. Raises as `disable_publisher` does."""
-        self._known_publisher(name)
         self.sender.switches.enable(name)
 
     def disabled_publishers(self) -> frozenset[str]:
         """Ask Redis which publishers are switched off. Raises Unavailable."""
         return self.sender.switches.read()
 
-    def _known_publisher(self, name: str) -> None:
-        known = self.config.publishers
-        if name not in known:
-            raise ConfigurationError(
-                f"Bus {self.alias!r} has no publisher {name!r}. {did_you_mean(name, known).strip()}"
-            )
-
     # --- encode
-
-    def _limit_of(self, name: str) -> Limit | None:
-        stream = registry.find_stream(self.alias, name)
-        if stream is None:
-            return None
-        configured = self.config.streams.get(stream.name)
-        return (configured.limit if configured is not None else None) or stream.limit
 
     def message(self, topic: Topic, data: Any, **attributes: Unpack[Attributes]) -> Message:
         """Encode and validate an event now, to be sent later by `send`. Arguments as for `publish`."""
@@ -290,6 +276,16 @@ class _DefaultBus(LazyObject):  # type: ignore[type-arg]
 _default = _DefaultBus()
 bus = cast("Bus", _default)
 """The bus under the alias "default"."""
+
+
+def _begin_anew() -> None:
+    """Forget every bus after a fork: another thread may have held a lock of theirs, and will never let it go here."""
+    buses._lock = Lock()
+    buses._made.clear()
+    _default._wrapped = cast("Any", empty)
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 @receiver(setting_changed)

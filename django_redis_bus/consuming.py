@@ -24,6 +24,7 @@ from .core.reading import EntryReader
 from .core.redaction import Redaction
 from .core.topics import StreamTopic
 from .encoding import serializers
+from .inbox import require_inbox
 from .middleware import DEFAULT
 from .runtime.aio import AsyncExecutor, LoopThread
 from .runtime.dispatch import Dispatcher
@@ -167,7 +168,9 @@ def build(
     """Return a Worker with one loop per subscription. `opened` is called when a loop has opened its group."""
     found = subscriptions(bus, options.topics, options.groups)
     start = start_id(options.start)
-    health, alone = Health(), Lock()
+    for using in {h.using for s in found for h in s.handlers if h.idempotent}:
+        require_inbox(using)
+    health, alone = Health(stopping), Lock()
     loop_thread = LoopThread(_close_connections) if any(s.handlers[0].is_async for s in found) else None
     loops = [_loop(bus, s, options, start, stopping, health, alone, loop_thread, opened) for s in found]
     return Worker(loops, stopping, at_end=loop_thread.close if loop_thread else lambda: None)

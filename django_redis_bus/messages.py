@@ -102,7 +102,8 @@ class MessageFactory:
         try:
             encoded = self._serializer.encode(data)
         except Exception as error:  # whatever a __str__ or a model's serializer raises
-            raise PayloadError(f"Stream {topic!r}: the data cannot be encoded: {error}.", topic=topic) from error
+            reason = str(error).rstrip(".")
+            raise PayloadError(f"Stream {topic!r}: the data cannot be encoded: {reason}.", topic=topic) from error
         if len(encoded) > self._config.max_event_bytes:
             raise EventTooLarge(
                 f"Stream {topic!r}: {len(encoded)} bytes of data, MAX_EVENT_BYTES is {self._config.max_event_bytes}. "

@@ -48,7 +48,10 @@ def plan_of(options: PublishOptions) -> tuple[Plan, Attributes]:
     delay, at, deadline_s = rest.pop("delay", None), rest.pop("at", None), rest.pop("deadline_s", None)
     if deadline_s is not None and not deadline_s > 0:
         raise ConfigurationError("deadline_s must be more than 0 seconds.")
-    plan = Plan(delivery, rest.pop("using", None), _moment_ms(delay, at), deadline_s)
+    at_ms = _moment_ms(delay, at)
+    if at_ms is not None and options.get("delivery", "outbox") != "outbox":
+        raise ConfigurationError(f"delay and at need the outbox; leave delivery={delivery!r} away.")
+    plan = Plan(delivery, rest.pop("using", None), at_ms, deadline_s)
     return plan, cast("Attributes", rest)
 
 
@@ -63,5 +66,5 @@ def _moment_ms(delay: Any, at: Any) -> int | None:
         return int(at.timestamp() * 1000)
     seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 <= seconds < _LONGEST_S:
-        raise ConfigurationError(f"delay must be a timedelta or a number of seconds, not {delay!r:.50}.")
+        raise ConfigurationError(f"delay must be a timedelta or a number of seconds, 0 or more, not {delay!r:.50}.")
     return int((time() + seconds) * 1000)

@@ -22,8 +22,8 @@ class PublishingQuerySet(models.QuerySet[Row]):
     """A queryset whose writes are events as those of `Model.save` are.
 
     What makes events is one transaction: rows and, with DELIVERY "outbox", the rows of their events. The number of
-    queries does not grow with the number of rows, but in parts of up to 1,000. Where no publisher wants to hear of it,
-    nothing is other than in Django.
+    queries does not grow with the number of rows, but that of the reads does, in parts of up to 1,000. Where no
+    publisher wants to hear of it, nothing is other than in Django.
     """
 
     def bulk_create(
@@ -75,9 +75,10 @@ class PublishingQuerySet(models.QuerySet[Row]):
         """As Django's; publishes "updated" for each row.
 
         Locks the rows, where the database can, and reads their keys, with the old values of what ONLY_IF_CHANGED and
-        CHANGES look at. Updates those, and reads of them what their events hold.
+        CHANGES look at. Updates those with one statement, and reads of them what their events hold.
 
-        Raises NotSupportedError where a publisher wants events and the primary key is set by an expression.
+        Raises NotSupportedError where a publisher wants events and the primary key is set by an expression, and
+        OperationalError if more rows match than a statement takes keys, and others come or go meanwhile.
         """
         from .publishers import bulk
 
@@ -89,13 +90,13 @@ class PublishingQuerySet(models.QuerySet[Row]):
             raise TypeError("Cannot call update() after .distinct(*fields).")
         self._for_write = True
         using = self.db
+        if query.annotations:
+            # Only looks at the arguments: what Django refuses by them (an order) spoils no transaction.
+            super(PublishingQuerySet, self.using(using).none()).update(**kwargs)
         with bulk.together(using):
             rows = change.rows(self, using)
-            # With no row this only looks at the arguments.
-            parts = list(bulk.chunks(list(rows), self.model, using)) or [()]
-            # The conditions stay: expressions may need what they have joined.
-            queries = [self.using(using).filter(pk__in=part) for part in parts]
-            updated = sum(super(PublishingQuerySet, query).update(**kwargs) for query in queries)
+            updated = super(PublishingQuerySet, change.exactly(self, rows, using)).update(**kwargs)
+            change.check(updated, rows, using)
             change.announce(rows, using)
         self._result_cache = None
         return updated

@@ -10,6 +10,7 @@ from typing import TypeVar
 from django.utils.module_loading import autodiscover_modules
 
 from . import conf
+from .core.config import Limit
 from .core.exceptions import ConfigurationError, UnknownTopic
 from .core.handlers import Handler
 from .core.topics import ChannelTopic, StreamTopic
@@ -105,6 +106,15 @@ def stream(alias: str, name: str) -> StreamTopic:
     if found is None:
         raise UnknownTopic.among(name, [s.name for s in streams(alias)], alias=alias)
     return found
+
+
+def limit(alias: str, name: str) -> Limit | None:
+    """Return the MAX_LAG of the stream that `name` is: as in settings, else as declared in code."""
+    found = find_stream(alias, name)
+    if found is None:
+        return None
+    configured = conf.configs()[alias].streams.get(found.name)
+    return (configured.limit if configured is not None else None) or found.limit
 
 
 def handlers(alias: str) -> Iterator[Handler]:

@@ -12,6 +12,7 @@ from typing import TypeAlias, cast
 
 import msgspec
 from asgiref.sync import sync_to_async
+from django.db import transaction
 
 from .backpressure import Fullness
 from .core.breaker import Breaker, Circuit
@@ -31,6 +32,7 @@ logger = logging.getLogger("django_redis_bus.sending")
 Result: TypeAlias = Published | BusError
 Attempted: TypeAlias = Appended | BusError
 
+_LEAST_S = 0.001
 _MIGHT_WORK_LATER = (TransportError, AccessRefused)
 """What is the server's trouble and not the event's."""
 
@@ -75,26 +77,47 @@ class Sender:
 
     def attempt(self, messages: Sequence[Message], deadline_s: float | None = None) -> list[Attempted]:
         """Try once to add the messages in one round trip; nothing is raised and nothing done about failures."""
+        if not messages:
+            return []
         if not self._breaker.allows(monotonic()):
             return self._open(len(messages))
-        deadline_s = deadline_s or self.config.deadline_s
-        refused = self._fullness.refused(messages, deadline_s)
+        within_s, begun = deadline_s or self.config.deadline_s, monotonic()
+        try:
+            refused = self._fullness.refused(messages, within_s)
+        except Unavailable as error:
+            return self._note([error] * len(messages), within_s)
         entries = [self._entry(m) for i, m in enumerate(messages) if i not in refused]
-        replies = append(self._clients, entries, window_s=self.config.deduplicate_s, deadline_s=deadline_s)
-        noted = self._note(_merged(len(messages), refused, replies))
-        if self.config.publishers and not self._breaker.is_open:
+        left_s = max(within_s - (monotonic() - begun), _LEAST_S)
+        replies = append(self._clients, entries, window_s=self.config.deduplicate_s, deadline_s=left_s)
+        self._note(replies, within_s)
+        # Redis has just answered, so this costs no deadline.
+        if self.config.publishers and self.switches.are_stale and replies and not isinstance(replies[-1], BusError):
             self.switches.refresh()
-        return noted
+        return _merged(len(messages), refused, replies)
 
     async def aattempt(self, messages: Sequence[Message], deadline_s: float | None = None) -> list[Attempted]:
-        """The async twin of `attempt`."""
+        """The async twin of `attempt`. Publishers are synchronous, so their switches are not asked for here."""
+        if not messages:
+            return []
         if not self._breaker.allows(monotonic()):
             return self._open(len(messages))
-        deadline_s = deadline_s or self.config.deadline_s
-        refused = await self._fullness.arefused(messages, deadline_s)
+        within_s, begun = deadline_s or self.config.deadline_s, monotonic()
+        try:
+            refused = await self._fullness.arefused(messages, within_s)
+        except Unavailable as error:
+            return self._note([error] * len(messages), within_s)
         entries = [self._entry(m) for i, m in enumerate(messages) if i not in refused]
-        replies = await aappend(self._clients, entries, window_s=self.config.deduplicate_s, deadline_s=deadline_s)
-        return self._note(_merged(len(messages), refused, replies))
+        left_s = max(within_s - (monotonic() - begun), _LEAST_S)
+        replies = await aappend(self._clients, entries, window_s=self.config.deduplicate_s, deadline_s=left_s)
+        self._note(replies, within_s)
+        return _merged(len(messages), refused, replies)
+
+    def is_off(self, publisher: str) -> bool:
+        """Return whether a publisher is switched off. Asks Redis where nothing else would tell this process."""
+        switches = self.switches
+        if (switches.off(publisher) or not self.fast_path) and switches.are_stale and self._breaker.allows(monotonic()):
+            self._note([switches.refresh() or Appended(None, known=True)], self.config.deadline_s)
+        return switches.off(publisher)
 
     # --- send: the attempt, and ON_FAILURE for what it could not add
 
@@ -146,28 +169,30 @@ class Sender:
         if not isinstance(error, _MIGHT_WORK_LATER):
             return False
         policy = self.config.on_failure
-        return policy == "spill" or (policy is None and _has_outbox(using))
+        return policy == "spill" or (policy is None and _outbox(using) is not None)
 
     def _spill(
         self, results: list[Result], messages: Sequence[Message], which: Sequence[int], using: str | None
     ) -> None:
-        alias = using or table.default()
         spilled = []
         for i in which:
             token = getattr(results[i], "token", "")
             spilled.append(msgspec.structs.replace(messages[i], token=token) if token else messages[i])
         try:
-            rows.store(self.config.alias, spilled, using=alias, moment_ms=rows.now_ms())
-            notify(alias)
+            alias = _outbox(using) or table.default()
+            # A savepoint of its own: where this fails, a transaction of the caller's must not be broken by it.
+            with transaction.atomic(using=alias):
+                stored = rows.store(self.config.alias, spilled, using=alias, moment_ms=rows.now_ms())
+                notify(alias)
         except Exception:
             # The errors of the attempts stay what they are: the caller hears of them.
             logger.exception("Bus %r: %d event(s) could not be spilled to the outbox", self.config.alias, len(which))
             return
-        if self._backlog.begin(alias):
+        if self._backlog.begin(alias, stored[-1].id):
             logger.warning(
                 "Bus %r: events go to the outbox of database %r until Redis takes them again (%s). "
                 "`manage.py relay_outbox` must run to ship them.",
-                self.config.alias, alias, results[which[0]],
+                self.config.alias, alias, str(results[which[0]]).rstrip("."),
             )  # fmt: skip
         for i in which:
             results[i] = Published(topic=messages[i].topic, event_id=messages[i].event_id, state="outbox")
@@ -200,15 +225,18 @@ class Sender:
         )
         return [error] * count
 
-    def _note(self, replies: list[Attempted]) -> list[Attempted]:
-        """Tell the breaker how it went."""
+    def _note(self, replies: list[Attempted], within_s: float) -> list[Attempted]:
+        """Tell the breaker how an exchange went."""
+        if not replies:
+            return replies
         # The last one: a chunk that met no answer ends the sending.
-        lost = replies[-1] if replies else None
-        if isinstance(lost, Unavailable):
-            if self._breaker.failed(monotonic(), random.random()):
-                logger.error("Bus %r: the circuit is open: %s", self.config.alias, lost)
-        elif self._breaker.succeeded():
-            logger.warning("Bus %r: Redis answers again, the circuit is closed", self.config.alias)
+        lost = replies[-1]
+        if not isinstance(lost, Unavailable):
+            if self._breaker.succeeded():
+                logger.warning("Bus %r: Redis answers again, the circuit is closed", self.config.alias)
+        # Who was in a greater hurry than DEADLINE has learned nothing that others should know.
+        elif within_s >= self.config.deadline_s and self._breaker.failed(monotonic(), random.random()):
+            logger.error("Bus %r: the circuit is open: %s", self.config.alias, lost)
         return replies
 
     def _published(self, messages: Sequence[Message], attempted: Sequence[Attempted]) -> list[Result]:
@@ -239,9 +267,12 @@ def _merged(count: int, refused: Mapping[int, BusError], replies: Sequence[Attem
     return [refused[i] if i in refused else next(rest) for i in range(count)]
 
 
-def _has_outbox(using: str | None) -> bool:
+def _outbox(using: str | None) -> str | None:
+    """Return the database whose outbox takes what cannot be sent: `using` if it has one, else the default."""
     try:
-        return table.exists(using or table.default())
+        for alias in dict.fromkeys((using or table.default(), table.default())):
+            if table.exists(alias):
+                return alias
     except Exception:
-        # A test without access to a database, a process without one: then there is no outbox.
-        return False
+        pass  # a test without access to a database, a process without one: then there is no outbox
+    return None

@@ -7,7 +7,7 @@ from threading import Lock
 from time import monotonic
 
 from .core.config import BusConfig
-from .core.exceptions import BusError
+from .core.exceptions import BusError, ConfigurationError, did_you_mean
 from .core.keys import switches_key
 from .transport.clients import Clients
 from .transport.sets import add, members, remove
@@ -38,23 +38,24 @@ class Switches:
         """Return whether this process has been told that publisher `name` is off. Asks nobody."""
         return name in self._off
 
-    def refresh(self) -> None:
-        """Ask Redis, if that was not done for a while; what was known stays true if it does not answer.
+    @property
+    def are_stale(self) -> bool:
+        """Whether Redis was not asked for a while."""
+        return self._looked is None or monotonic() - self._looked >= LOOK_AGAIN_S
 
-        Call it when Redis has just answered something else: then it costs no deadline of its own.
-        """
-        now = monotonic()
-        if self._looked is not None and now - self._looked < LOOK_AGAIN_S:
-            return
+    def refresh(self) -> BusError | None:
+        """Ask Redis; what was known stays true if it does not answer. Returns the error of that."""
         if not self._looking.acquire(blocking=False):
-            return
+            return None
         try:
-            self._looked = now
+            self._looked = monotonic()
             self.read()
         except BusError as error:
             logger.debug("Bus %r: the switches of its publishers are unknown: %s", self._config.alias, error)
+            return error
         finally:
             self._looking.release()
+        return None
 
     def read(self) -> frozenset[str]:
         """Ask Redis which publishers are off. Raises BusError."""
@@ -63,10 +64,19 @@ class Switches:
 
     def disable(self, name: str) -> None:
         """Switch a publisher off in every process, within seconds. Raises BusError."""
+        self._check(name)
         add(self._clients, self._key, name, deadline_s=self._config.deadline_s)
         self.read()
 
     def enable(self, name: str) -> None:
         """Switch a publisher on again. Raises BusError."""
+        self._check(name)
         remove(self._clients, self._key, name, deadline_s=self._config.deadline_s)
         self.read()
+
+    def _check(self, name: str) -> None:
+        known = self._config.publishers
+        if name not in known:
+            raise ConfigurationError(
+                f"Bus {self._config.alias!r} has no publisher {name!r}. {did_you_mean(name, known).strip()}"
+            )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import unwrap
 from typing import Any, Unpack
 from unittest import mock
 from uuid import uuid4
@@ -16,7 +18,7 @@ from . import conf, registry
 from .bus import Bus, Topic, buses
 from .consuming import ConsumeOptions, reader
 from .consuming import consume as consume_until_idle
-from .core.events import Event, Message
+from .core.events import Event, Message, Published
 from .core.topics import StreamTopic
 from .delivery import Batch
 from .messages import Attributes
@@ -33,11 +35,13 @@ class Captured:
         bus: the alias.
         event: as a handler would get it.
         message: as it would have been sent.
+        at_ms: when it would have left, ms since 1970, if it was published with `delay` or `at`.
     """
 
     bus: str
     event: Event[Any]
     message: Message
+    at_ms: int | None = None
 
 
 @contextmanager
@@ -49,7 +53,8 @@ def capture_events() -> Iterator[list[Captured]]:
         assert [c.event.type for c in captured] == ["shop.order.created"]
 
     Publishers wait for the commit, which a TestCase (and pytest-django's `db` fixture) never does. So at the end of
-    the block what they hold back is captured as well; what was rolled back inside it is not.
+    the block what they hold back is captured as well, behind what was sent at once; what was rolled back inside it is
+    not.
     """
     captured: list[Captured] = []
 
@@ -61,8 +66,13 @@ def capture_events() -> Iterator[list[Captured]]:
     async def aattempt(self: Sender, messages: Sequence[Message], deadline_s: float | None = None) -> list[Attempted]:
         return attempt(self, messages)
 
+    def schedule(self: Bus, message: Message, at_ms: int, using: str | None) -> Published:
+        captured.append(Captured(bus=self.alias, event=_event(self, message), message=message, at_ms=at_ms))
+        return Published(topic=message.topic, event_id=message.event_id, state="outbox")
+
     before = {alias: len(connections[alias].run_on_commit) for alias in connections}
-    with mock.patch.multiple(Sender, attempt=attempt, aattempt=aattempt, fast_path=True):
+    patched = mock.patch.multiple(Sender, attempt=attempt, aattempt=aattempt, fast_path=True)
+    with patched, mock.patch.object(Bus, "_schedule", schedule):
         yield captured
         for alias, count in before.items():
             connection = connections[alias]
@@ -92,11 +102,42 @@ def event_for(topic: Topic, data: Any, *, attempt: int = 1, **attributes: Unpack
     return _event(bus, bus.message(topic, data, **attributes), attempt)
 
 
+def deliver(handler: Callable[[Any], Any], event: Event[Any], *, group: str | None = None) -> Any:
+    """Call a handler as a consumer would: with `idempotent=True` through its inbox. Redis is not needed.
+
+        deliver(charge, event)
+        deliver(charge, event)  # the second time it does nothing
+        assert Charge.objects.count() == 1
+
+    Args:
+        handler: the decorated function.
+        event: made by `event_for`; a batch handler gets a list of it alone.
+        group: which of its groups, if it is bound more than once.
+
+    Returns what it returns; of an `async def` handler, what there is to await.
+
+    Raises LookupError if the function is no handler, or one of several groups.
+    """
+    bound = [h for alias in conf.configs() for h in registry.handlers(alias) if unwrap(h.fn) is unwrap(handler)]
+    found = [h for h in bound if group is None or h.group == group]
+    if len(found) != 1:
+        groups = ", ".join(repr(h.group) for h in bound) or "none"
+        raise LookupError(f"{handler!r} is bound in the groups: {groups}. Say group=… to name one.")
+    return found[0].fn([event] if found[0].batch else event)
+
+
 def consume(*streams: str, bus: str = "default", groups: Sequence[str] = ()) -> Counts:
     """Run the handlers of `streams` (default: all) in this thread until nothing is left to do now. Needs Redis.
 
     Returns how many events were handled, put aside for a retry, and given up.
     """
+    waiting = sum(
+        isinstance(getattr(entry[1], "__self__", None), Batch)
+        for connection in connections.all(initialized_only=True)
+        for entry in connection.run_on_commit
+    )
+    if waiting:
+        warnings.warn(_NO_COMMIT, RuntimeWarning, stacklevel=2)
     options = ConsumeOptions(topics=streams, groups=tuple(groups), burst=True)
     total = Counts()
     for loop in consume_until_idle(buses[bus], options).loops:
@@ -106,6 +147,12 @@ def consume(*streams: str, bus: str = "default", groups: Sequence[str] = ()) -> 
         total.dead += counts.dead
         total.taken_over += counts.taken_over
     return total
+
+
+_NO_COMMIT = (
+    "Events wait for the commit of a transaction that is still open. A TestCase never commits: use "
+    "TransactionTestCase, pytest.mark.django_db(transaction=True), or captureOnCommitCallbacks(execute=True)."
+)
 
 
 def _event(bus: Bus, message: Message, attempt: int = 1) -> Event[Any]:

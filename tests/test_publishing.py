@@ -130,6 +130,7 @@ class TestDelay:
             ({"at": datetime(2026, 1, 1)}, "aware"),
             ({"delay": 1, "at": timezone.now()}, "not by both"),
             ({"deadline_s": 0}, "more than 0"),
+            ({"delay": 1, "delivery": "on_commit"}, "need the outbox"),
         ],
     )
     def test_what_cannot_be_meant_is_refused(self, declare: Declare, options: Any, said: str) -> None:

@@ -159,6 +159,13 @@ def test_status_shows_what_lies_there(put: Put) -> None:
     assert "… and 1 more" in said
 
 
+def test_status_shows_what_waits_for_a_bus_that_is_not_there(put: Put) -> None:
+    put(2, bus="gone")
+
+    assert "Database default, bus gone (REDIS_BUS has no such alias): 2 pending" in run("--status")
+    assert "gone" not in run("--status", "--bus", "default")
+
+
 def test_status_as_json(put: Put, bus_settings: Any, server: Server) -> None:
     bus_settings(others={"eu": {"LOCATION": server.url}})
     put(2)
@@ -170,6 +177,7 @@ def test_status_as_json(put: Put, bus_settings: Any, server: Server) -> None:
     assert default | {"oldest_pending_s": 0} == {
         "database": "default",
         "bus": "default",
+        "known": True,
         "pending": 2,
         "failing": 0,
         "oldest_pending_s": 0,

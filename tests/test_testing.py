@@ -10,7 +10,7 @@ import redis
 from django.db import transaction
 
 from django_redis_bus import Event, Retry, buses
-from django_redis_bus.testing import capture_events, consume, event_for, isolated_bus
+from django_redis_bus.testing import capture_events, consume, deliver, event_for, isolated_bus
 from tests.app.models import Customer
 
 Settings = Callable[..., None]
@@ -86,3 +86,68 @@ def test_an_isolated_bus_has_keys_of_its_own_and_leaves_none(
     assert not inside & set(redis_client.scan_iter("*"))
     # And afterwards the settings are the old ones
     assert buses["default"].config.key_prefix == prefix
+
+
+def test_scheduled_events_are_captured(declare: Any) -> None:
+    stream = declare("testing:later")
+    with capture_events() as captured:
+        assert stream.publish(1, delay=60).state == "outbox"
+        stream.publish(2)
+    assert [(c.event.data, c.at_ms is None) for c in captured] == [(1, False), (2, True)]
+
+
+@pytest.mark.django_db
+def test_deliver_goes_through_the_inbox(declare: Any) -> None:
+    # Given an idempotent handler
+    stream = declare("testing:work")
+    seen: list[Any] = []
+
+    @stream.handler(group="g", idempotent=True)
+    def handle(event: Event[Any]) -> None:
+        seen.append(event.data)
+
+    # When it is given the same event twice
+    event = event_for(stream, 1)
+    deliver(handle, event)
+    deliver(handle, event)
+    # Then it ran once; and a call of the function itself runs it
+    assert seen == [1]
+    handle(event)
+    assert seen == [1, 1]
+
+
+def test_deliver_gives_batch_handlers_a_list(declare: Any) -> None:
+    stream = declare("testing:work")
+
+    @stream.handler(group="g", batch=10)
+    def handle(events: list[Event[Any]]) -> Any:
+        return [None for _ in events]
+
+    assert deliver(handle, event_for(stream, 1)) == [None]
+
+
+def test_deliver_says_what_it_cannot_find(declare: Any) -> None:
+    stream = declare("testing:work")
+    with pytest.raises(LookupError, match="bound in the groups: none"):
+        deliver(print, event_for(stream, 1))
+
+    @stream.handler(group="a")
+    @stream.handler(group="b")
+    def handle(event: Event[Any]) -> None: ...
+
+    with pytest.raises(LookupError, match="'a'"):
+        deliver(handle, event_for(stream, 1))
+    deliver(handle, event_for(stream, 1), group="a")
+
+
+@pytest.mark.usefixtures("publishing")
+@pytest.mark.django_db
+def test_consume_warns_of_events_that_wait_for_a_commit(declare: Any) -> None:
+    stream = declare("events:customer")
+
+    @stream.handler(group="g")
+    def handle(event: Event[Any]) -> None: ...
+
+    Customer.objects.create(name="Ada")
+    with pytest.warns(RuntimeWarning, match="A TestCase never commits"):
+        assert consume("events:customer").handled == 0

@@ -73,10 +73,10 @@ class _Entry:
             yield from check_changes(self.alias, config, self.model, self.place)
 
     def error(self, number: str, key: str | None, message: str, hint: str) -> Error:
-        return Error(f"{self._at(key)} {message}.", hint=hint.strip(), id=f"bus.{number}")
+        return Error(f"{self._at(key)} {message.rstrip('.')}.", hint=hint.strip(), id=f"bus.{number}")
 
     def warning(self, number: str, key: str | None, message: str, hint: str) -> checks.Warning:
-        return checks.Warning(f"{self._at(key)} {message}.", hint=hint.strip(), id=f"bus.{number}")
+        return checks.Warning(f"{self._at(key)} {message.rstrip('.')}.", hint=hint.strip(), id=f"bus.{number}")
 
     def _at(self, key: str | None) -> str:
         return self.place if key is None else f"{self.place}[{key!r}]"
@@ -182,7 +182,8 @@ class _Entry:
             except ImportError as error:
                 known = [model._meta.label for model in apps.get_models()]
                 hint = did_you_mean(config.sender, known) + "Type an app_label.Model or a dotted path."
-                message = f"is {config.sender!r}, which is neither a model nor can be imported ({error})"
+                reason = str(error).rstrip(".")
+                message = f"is {config.sender!r}, which is neither a model nor can be imported ({reason})"
                 yield self.error("E107", "SENDER", message, hint)
 
     # -- both
@@ -245,7 +246,7 @@ class _Entry:
         try:
             pattern = Pattern(name)
         except ConfigurationError as error:
-            yield self.error("E119", "TOPIC", f"is {name!r}: {error}".rstrip("."), "Example: 'events:order'.")
+            yield self.error("E119", "TOPIC", f"is {name!r}: {error}", "Example: 'events:order'.")
             return
         for path in pattern.parameters:
             yield from self.path("TOPIC", path)
@@ -271,7 +272,7 @@ class _Entry:
             pattern = Pattern(text.replace("{action}", "action") if self.config.model else text)
         except ConfigurationError as error:
             hint = "Example: 'shop.order.{action}' or 'shop.order.{status}'."
-            yield self.error("E120", "TYPE", f"is {text!r}: {error}".rstrip("."), hint)
+            yield self.error("E120", "TYPE", f"is {text!r}: {error}", hint)
             return
         for path in pattern.parameters:
             yield from self.path("TYPE", path)

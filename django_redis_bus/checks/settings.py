@@ -52,7 +52,7 @@ def check_settings() -> list[CheckMessage]:
             except Exception as error:  # whatever importing the module raises
                 messages.append(
                     Error(
-                        f"{place}['MIDDLEWARE']: {path!r} cannot be imported: {error}.",
+                        f"{place}['MIDDLEWARE']: {path!r} cannot be imported: {str(error).rstrip('.')}.",
                         hint="Give the dotted path of a Middleware class.",
                         id="bus.E008",
                     )

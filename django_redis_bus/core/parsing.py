@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .config import (
     BusConfig,
@@ -71,7 +71,21 @@ def parse_buses(raw: object) -> tuple[dict[str, BusConfig], list[Problem]]:
                 hint='Name one of your buses "default", as in CACHES and DATABASES.',
             )
         )
+    problems += _alike([str(alias) for alias in raw])
     return {str(alias): _bus(str(alias), options, problems) for alias, options in raw.items()}, problems
+
+
+def _alike(aliases: Sequence[str]) -> list[Problem]:
+    first: dict[str, str] = {}
+    return [
+        Problem(
+            id="bus.E001",
+            message=f"REDIS_BUS has the aliases {other!r} and {alias!r}, which some databases take for the same.",
+            hint="Rename one of them, so that they differ in more than upper and lower case.",
+        )
+        for alias in aliases
+        if (other := first.setdefault(alias.strip().casefold(), alias)) != alias
+    ]
 
 
 def _bus(alias: str, raw: object, problems: list[Problem]) -> BusConfig:

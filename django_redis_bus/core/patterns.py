@@ -14,6 +14,9 @@ _LITERAL = re.compile(r"[A-Za-z0-9_.\-:@+]*")
 # (a value must never become part of a pattern or of a hash tag), nothing that has no UTF-8 form.
 _VALUE = re.compile(r"[^\s:*?\[\]{}\\\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,128}")
 
+LONGEST = 500
+"""Characters of a name: what a row of the outbox has room for."""
+
 
 class Pattern:
     """A topic name that may hold placeholders: "events:order", "chat:{room}", "user:{user.pk}"."""
@@ -29,6 +32,8 @@ class Pattern:
                 )
         self.text = text
         self.parameters: tuple[str, ...] = tuple(_PLACEHOLDER.findall(text))
+        if len(text) > LONGEST:
+            raise ConfigurationError(f"{text[:50]!r}… is no topic name: it has more than {LONGEST} characters.")
         if len(set(self.parameters)) != len(self.parameters):
             raise ConfigurationError(f"{text!r} names a placeholder twice.")
 
@@ -78,6 +83,10 @@ class Pattern:
             return text
 
         name = _PLACEHOLDER.sub(one, self.text)
+        if len(name) > LONGEST:
+            raise PayloadError(
+                f"Topic {self.text!r}: a name has at most {LONGEST} characters, not {len(name)}.", topic=self.text
+            )
         if self._crowded and self.parse(name) != {p: str(values[p]) for p in self.parameters}:
             raise PayloadError(
                 f"Topic {self.text!r}: these values could not be told apart again in {name!r}.", topic=self.text
@@ -86,7 +95,7 @@ class Pattern:
 
     def parse(self, name: str) -> dict[str, str] | None:
         """Return the parameters held in `name`, or None if it is not a name of this topic."""
-        match = self._regex.fullmatch(name)
+        match = self._regex.fullmatch(name) if len(name) <= LONGEST else None
         return dict(zip(self.parameters, match.groups(), strict=True)) if match else None
 
     def overlaps(self, other: Pattern) -> bool:

@@ -51,7 +51,7 @@ class Payloads:
                 raise TypeError(f"nothing is known of {type_name(unknown)}")
         except (TypeError, NameError) as error:
             raise ConfigurationError(
-                f"Stream {self.topic!r}: payload {type_name(kind)} cannot be used: {error}. "
+                f"Stream {self.topic!r}: payload {type_name(kind)} cannot be used: {str(error).rstrip('.')}. "
                 "Use a dataclass, a TypedDict, a msgspec.Struct or a pydantic model with resolvable annotations."
             ) from error
 

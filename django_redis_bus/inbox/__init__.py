@@ -6,5 +6,6 @@ rolls back, it runs. The database decides, not this process.
 """
 
 from .once import Inbox
+from .rows import require_inbox
 
-__all__ = ["Inbox"]
+__all__ = ["Inbox", "require_inbox"]

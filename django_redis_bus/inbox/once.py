@@ -18,7 +18,7 @@ from ..core.exceptions import ConfigurationError
 from ..core.telling import printable
 from .keeping import Kept
 from .pruning import prune
-from .rows import NotInserted, Row, delete, inbox_model, insert, table_is_missing
+from .rows import NotInserted, Row, delete, inbox_model, insert, missing_table, table_is_missing
 
 T = TypeVar("T")
 Answers = list[BaseException | None] | None
@@ -127,10 +127,7 @@ class Inbox:
             prune(alias)
             return done
         if table_is_missing(connections[alias], error):
-            raise ConfigurationError(
-                f"Handler {self._name} is idempotent, and database {alias!r} lacks the table of handled events, "
-                f"{inbox_model()._meta.db_table}. Run: manage.py migrate --database {alias}"
-            ) from error
+            raise ConfigurationError(f"Handler {self._name}: {missing_table(alias)}") from error
         raise error
 
     def _pass_over(self, event: Event[Any]) -> None:

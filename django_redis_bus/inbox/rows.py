@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from django.db import DatabaseError, NotSupportedError, ProgrammingError, connections
+from django.db import DatabaseError, NotSupportedError, ProgrammingError, connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.constants import OnConflict
+
+from ..core.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from ..models import InboxEvent
@@ -78,6 +80,34 @@ def table_is_missing(connection: BaseDatabaseWrapper, error: DatabaseError) -> b
         return inbox_model()._meta.db_table not in connection.introspection.table_names()
     except DatabaseError:
         return False
+
+
+def require_inbox(using: str | None) -> None:
+    """Raise ConfigurationError if the database has no table of handled events; a database that is away may have.
+
+    Args:
+        using: its alias; None for the one that routers name.
+    """
+    alias = using or router.db_for_write(inbox_model())
+    connection = connections[alias]
+    was_open = connection.connection is not None
+    try:
+        found = inbox_model()._meta.db_table in connection.introspection.table_names()
+    except DatabaseError:
+        return
+    finally:
+        if not was_open:
+            connection.close()
+    if not found:
+        raise ConfigurationError(missing_table(alias))
+
+
+def missing_table(alias: str) -> str:
+    """Return what to say where nobody ran `migrate`."""
+    return (
+        f"idempotent=True needs the table {inbox_model()._meta.db_table}, which database {alias!r} lacks. "
+        f"Run: manage.py migrate --database {alias}"
+    )
 
 
 @cache

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from time import monotonic
 
-from django.db import connections
+from django.db import connections, transaction
 
 from django_redis_bus.core.events import Message
 
@@ -27,15 +28,16 @@ class Backlog:
 
     def __init__(self, bus: str) -> None:
         self._bus = bus
-        self._looked: dict[str, float] = {}
+        # When each database was looked at last, and the highest row that was spilled to it.
+        self._spilled: dict[str, tuple[float, int]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._looked)
+        return bool(self._spilled)
 
-    def begin(self, using: str) -> bool:
-        """Note that events were spilled to `using`. Returns whether that is news."""
-        news = using not in self._looked
-        self._looked[using] = monotonic()
+    def begin(self, using: str, row_id: int) -> bool:
+        """Note that events were spilled to `using`, up to this row. Returns whether that is news."""
+        news = using not in self._spilled
+        self._spilled[using] = (monotonic(), row_id)
         return news
 
     def behind(self, messages: Sequence[Message]) -> Collection[int]:
@@ -46,17 +48,20 @@ class Backlog:
         found: set[int] = set()
         keys = [order_key(self._bus, m.topic, m.key) for m in messages]
         asked = {key for key in keys if key is not None}
-        for using, looked in list(self._looked.items()):
+        for using, (looked, highest) in list(self._spilled.items()):
             try:
-                pending = table.model()._base_manager.using(using).filter(bus=self._bus, state=PENDING)
-                if monotonic() - looked >= _LOOK_AGAIN_S:
-                    self._looked[using] = monotonic()
-                    if not pending.exists():
-                        self._looked.pop(using, None)
-                        continue
-                if asked:
-                    waiting = set(pending.filter(order_key__in=asked).values_list("order_key", flat=True))
-                    found |= {i for i, key in enumerate(keys) if key in waiting}
+                # In a savepoint if the caller is in a transaction, which a failure must not break.
+                with transaction.atomic(using=using) if connections[using].in_atomic_block else nullcontext():
+                    ours = table.model()._base_manager.using(using)
+                    ours = ours.filter(bus=self._bus, state=PENDING, id__lte=highest)
+                    if monotonic() - looked >= _LOOK_AGAIN_S:
+                        self._spilled[using] = (monotonic(), highest)
+                        if not ours.exists():
+                            self._spilled.pop(using, None)
+                            continue
+                    if asked:
+                        waiting = set(ours.filter(order_key__in=asked).values_list("order_key", flat=True))
+                        found |= {i for i, key in enumerate(keys) if key in waiting}
             except Exception:
                 connections[using].close_if_unusable_or_obsolete()
         return found

@@ -20,6 +20,7 @@ from django_redis_bus.sending import Attempted
 from django_redis_bus.transport.probing import lets_in, takes_writes
 
 from . import failing, leases
+from .aside import Aside, topics_of
 from .claiming import WHO_BITS, Claimed, Lease, claim, sort_out
 from .outcomes import outcomes
 from .rows import message_of, now_ms
@@ -30,8 +31,8 @@ logger = logging.getLogger("django_redis_bus.outbox")
 
 LEASE_MS = 10_000
 """Rows of a relay that died are taken over after so long."""
-DEADLINE_S = 5.0
-"""A batch may take longer than an event of a web request, and has to be done within the lease."""
+DEADLINE_S = 4.0
+"""A batch may take longer than an event of a web request. It waited for half a lease at most, and is one piece."""
 FULL_MS = 1_000
 """How soon a stream at its MAX_LAG is tried again."""
 REFUSED_MS = 30_000
@@ -90,6 +91,7 @@ class Carrier:
         self._tries = 0
         self._fruitless = 0
         self._waiting = Waiting()
+        self._aside = Aside(using, bus)
         self._unmarked: list[int] = []
         self._thread: ThreadPoolExecutor | None = None
         self._under_way: tuple[Batch, Future[Sequence[Attempted]]] | None = None
@@ -104,6 +106,7 @@ class Carrier:
             return self.rest_s
         if not self._more or monotonic() >= self._look_at:
             self._look_at = monotonic() + LOOK_EACH_S
+            self._aside.come_back()
             due_ms = due_in_ms(self.using, self.bus)
             if due_ms != 0:
                 if self.finish():
@@ -154,7 +157,10 @@ class Carrier:
 
     def _claim(self) -> Lease:
         limit = self._limit
-        lease = claim(self.using, self.bus, limit=limit, lease_ms=LEASE_MS, who=self._who, sent=self._unmarked)
+        lease = claim(
+            self.using, self.bus,
+            limit=limit, lease_ms=LEASE_MS, who=self._who, most_bytes=BATCH_BYTES, sent=self._unmarked,
+        )  # fmt: skip
         self._marked()
         self._more = len(lease.rows) == limit
         return lease
@@ -228,6 +234,8 @@ class Carrier:
         """Do what has to be done about each row. Returns whether all were published."""
         found = outcomes(batch.rows, results)
         self._unmarked += found.sent
+        if self._aside:
+            self._aside.open(topics_of(batch.rows, found.sent))
         if found.trouble is None:
             self._fine()
         elif not self._is_well(found.trouble, batch.rows[0]):
@@ -250,10 +258,15 @@ class Carrier:
             logger.error(
                 "Outbox of database %r: %d event(s) have to wait: %s", self.using, len(found.refused), found.trouble
             )
-            leases.hold(self.using, batch.lease, found.refused, until_ms=now_ms() + REFUSED_MS)
-        if found.full:
-            leases.hold(self.using, batch.lease, found.full, until_ms=now_ms() + FULL_MS)
+        self._step_aside(batch, found.refused, REFUSED_MS)
+        self._step_aside(batch, found.full, FULL_MS)
         return False
+
+    def _step_aside(self, batch: Batch, ids: Sequence[int], for_ms: int) -> None:
+        """Let rows of topics that take nothing be tried later, and others of their topics later still."""
+        if ids:
+            leases.postpone(self.using, batch.lease, ids, to_ms=now_ms() + for_ms)
+            self._aside.close(topics_of(batch.rows, ids), more=self._more)
 
     # --- how Redis is
 

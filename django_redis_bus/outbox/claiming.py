@@ -17,7 +17,7 @@ from django.db import connections, transaction
 from . import table
 from .conflicts import retried
 from .rows import now_ms
-from .statements import listed, statements
+from .statements import SMALL_BYTES, listed, statements
 
 WHO_BITS = 20
 """A lease is its end in ms, and in so many more bits who has it."""
@@ -49,13 +49,16 @@ def lease_until(moment_ms: int, who: int = 0) -> int:
     return (moment_ms << WHO_BITS) + who
 
 
-def claim(using: str, bus: str, *, limit: int, lease_ms: int, who: int, sent: Sequence[int] = ()) -> Lease:
+def claim(
+    using: str, bus: str, *, limit: int, lease_ms: int, who: int, most_bytes: int = 1 << 30, sent: Sequence[int] = ()
+) -> Lease:
     """Take up to `limit` due rows of a bus in hand, those first that have been due for longest.
 
     What others are taking at this moment is passed over, where the database can (SKIP LOCKED).
 
     Args:
         who: a random number of WHO_BITS bits, the caller's.
+        most_bytes: of fields; a single row may have more.
         sent: ids of rows that were published before, which is noted in the same transaction.
     """
     connection = connections[using]
@@ -75,20 +78,34 @@ def claim(using: str, bus: str, *, limit: int, lease_ms: int, who: int, sent: Se
         over, mine = lease_until(now), lease_until(now + lease_ms, who)
         if sql.take:
             cursor.execute(sql.take.format(now=now, over=over, limit=limit, lease=mine), [bus])
-            return Lease(mine, _by_id(cursor.fetchall()))
-        if sql.before:
-            cursor.execute(sql.before)
-        cursor.execute(sql.due.format(now=now, over=over, limit=limit), [bus])
-        rows = _by_id(cursor.fetchall())
-        if rows:
+        else:
+            if sql.before:
+                cursor.execute(sql.before)
+            cursor.execute(sql.due.format(now=now, over=over, limit=limit), [bus])
+        found = sorted(cursor.fetchall(), key=itemgetter(0))
+        fitting = _fitting([row[-1] for row in found], most_bytes)
+        rows = [Claimed._make(row[:-1]) for row in found[:fitting]]
+        if rows and not sql.take:
             cursor.execute(sql.lease.format(lease=mine, ids=listed(row.id for row in rows)))
+        elif fitting < len(found) and sql.take:
+            cursor.execute(sql.lease.format(lease=0, ids=listed(row[0] for row in found[fitting:])))
+        if large := [row[0] for row in found[:fitting] if row[-1] > SMALL_BYTES]:
+            cursor.execute(sql.fields.format(ids=listed(large)))
+            fields = dict(cursor.fetchall())
+            rows = [row._replace(fields=fields[row.id]) if row.id in fields else row for row in rows]
         return Lease(mine, rows)
 
     return retried(using, taken)
 
 
-def _by_id(found: Iterable[tuple[object, ...]]) -> list[Claimed]:
-    return [Claimed._make(row) for row in sorted(found, key=itemgetter(0))]
+def _fitting(sizes: Sequence[int], most_bytes: int) -> int:
+    """Return how many rows of these sizes can be taken; at least one."""
+    total = 0
+    for at, size in enumerate(sizes):
+        total += size
+        if total > most_bytes and at:
+            return at
+    return len(sizes)
 
 
 class Ordered(Protocol):
@@ -125,16 +142,19 @@ def sort_out(using: str, rows: Sequence[T], *, leases: Sequence[int]) -> tuple[l
     Args:
         using: the database they are in.
         rows: all that the caller has in hand.
-        leases: the caller's: rows under them leave before these, or with them. None for rows that the caller wrote.
+        leases: the caller's: rows under them leave before these, or with them.
     """
-    lowest = _lowest_others(using, rows, leases)
+    return _sorted(using, rows, _lowest_others(using, rows, leases))
+
+
+def _sorted(using: str, rows: Sequence[T], lowest: Mapping[int | None, int]) -> tuple[list[T], list[tuple[T, Blocker]]]:
     if not lowest:
         return list(rows), []
     blockers = _blockers(using, lowest.values())
     sendable: list[T] = []
     waiting: list[tuple[T, Blocker]] = []
     for row in rows:
-        blocker = lowest.get(row.order_key) if row.order_key is not None else None
+        blocker = lowest.get(row.order_key)
         if blocker is None or row.id < blocker:
             sendable.append(row)
         else:
@@ -143,8 +163,22 @@ def sort_out(using: str, rows: Sequence[T], *, leases: Sequence[int]) -> tuple[l
 
 
 def in_order(using: str, rows: Sequence[T]) -> tuple[list[T], dict[int, int]]:
-    """Return which rows may be published by who wrote them, and from when (ms, by id) others may take the rest."""
-    sendable, waiting = sort_out(using, rows, leases=())
+    """Return which rows may be published by who wrote them, and from when (ms, by id) others may take the rest.
+
+    Rows that are not there are neither: what Django takes for a commit need not have been one. A savepoint that was
+    rolled back by hand, an error in the midst of a transaction after which PostgreSQL makes a ROLLBACK of a COMMIT, a
+    deadlock of MariaDB: the callbacks of on_commit run all the same.
+    """
+    keyed = {row.order_key: row.id for row in rows if row.order_key is not None}
+    query = statements(connections[using]).written.format(
+        ids=listed(row.id for row in rows), keys=listed(keyed) or "NULL", highest=max(keyed.values(), default=0)
+    )
+    with connections[using].cursor() as cursor:
+        cursor.execute(query)
+        found = cursor.fetchall()
+    there = {row_id for row_id, key in found if key is None}
+    lowest = {key: row_id for row_id, key in found if key is not None}
+    sendable, waiting = _sorted(using, [row for row in rows if row.id in there], lowest)
     return sendable, {row.id: after(blocker) for row, blocker in waiting}
 
 
@@ -157,18 +191,15 @@ def after(blocker: Blocker) -> int:
     return min(max(blocker.free_ms + 1, now), now + WAIT_MS)
 
 
-def _lowest_others(using: str, rows: Sequence[Ordered], leases: Sequence[int]) -> Mapping[int, int]:
+def _lowest_others(using: str, rows: Sequence[Ordered], leases: Sequence[int]) -> Mapping[int | None, int]:
     """Return the lowest pending row that is not in hand, by key, where it is below one that is."""
     keyed = {row.id: row.order_key for row in rows if row.order_key is not None}
     if not keyed:
         return {}
     connection = connections[using]
-    sql = statements(connection)
-    keys, highest = listed(set(keyed.values())), max(keyed)
-    if leases:
-        query = sql.blockers_of_lease.format(keys=keys, highest=highest, leases=listed(leases))
-    else:
-        query = sql.blockers.format(keys=keys, highest=highest, ids=listed(keyed))
+    query = statements(connection).blockers.format(
+        keys=listed(set(keyed.values())), highest=max(keyed), leases=listed(leases)
+    )
     with connection.cursor() as cursor:
         cursor.execute(query)
         return dict(cursor.fetchall())

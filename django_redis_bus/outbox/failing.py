@@ -47,7 +47,7 @@ def park(using: str, bus: str, lease: int, rows: Sequence[Claimed], error: str) 
         leases.park(using, lease, ids, error=error)
         logger.error(
             "Outbox of database %r: %d event(s) for bus %r are parked (rows %s): %s. See relay_outbox --status.",
-            using, len(ids), bus, _named(ids), error,
+            using, len(ids), bus, _named(ids), error.rstrip("."),
         )  # fmt: skip
     return Counter(parked=len(ids)) if ids else Counter()
 

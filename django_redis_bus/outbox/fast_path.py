@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from django.db import connections
@@ -11,13 +11,16 @@ from django.db import connections
 from django_redis_bus.core.events import Message
 from django_redis_bus.core.exceptions import BusError
 
+from . import leases
 from .claiming import in_order
 from .rows import Row, now_ms
-from .settling import give_back
 from .statements import listed, sent_soon
 from .waking import notify
 
 logger = logging.getLogger("django_redis_bus.outbox")
+
+NOBODY = 0
+"""The lease of rows that no relay has in hand."""
 
 
 class Attempts(Protocol):
@@ -40,10 +43,18 @@ def ship(sender: Attempts, rows: Sequence[Row], using: str) -> None:
             _mark(using, sent)
         if waiting:
             # Behind events of their keys that somebody else has in hand: the relay need not wait for our hold.
-            give_back(using, waiting)
+            for moment_ms, ids in _by_moment(waiting).items():
+                leases.postpone(using, NOBODY, ids, to_ms=moment_ms)
             notify(using)
     except Exception:
         logger.warning("Outbox of database %r: rows are left to the relay", using, exc_info=True)
+
+
+def _by_moment(waiting: Mapping[int, int]) -> Mapping[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for row_id, moment_ms in waiting.items():
+        found.setdefault(moment_ms, []).append(row_id)
+    return found
 
 
 def _mark(using: str, ids: Sequence[int]) -> None:

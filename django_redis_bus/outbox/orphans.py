@@ -1,4 +1,7 @@
-"""Rows that no relay would ever take: of a bus that the settings do not have."""
+"""Rows that no relay of these settings ever takes: of a bus that they do not have.
+
+They may be another project's that shares the database, or those of a deploy under way: they are shown, never touched.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +13,14 @@ from django_redis_bus import conf
 
 from . import table
 from .rows import PENDING, SCHEDULED, now_ms
-from .states import State
 
 logger = logging.getLogger("django_redis_bus.outbox")
 
 GRACE_MS = 60_000
 """A deploy that adds a bus may start its web processes before its relays."""
-AT_ONCE = 500
 
 
-def park_orphans(using: str) -> int:
-    """Park rows of unknown buses that are older than GRACE_MS. Returns how many."""
-    known = conf.configs()
-    parked = 0
-    for bus in _buses(using):
-        if bus not in known:
-            parked += _park(using, bus)
-    return parked
-
-
-def _buses(using: str) -> list[str]:
+def present(using: str) -> list[str]:
     """Return the buses that rows are of. A step in the index for each: DISTINCT would read all of it."""
     rows = table.model()._base_manager.using(using)
     found: list[str] = []
@@ -40,17 +31,33 @@ def _buses(using: str) -> list[str]:
     return found
 
 
-def _park(using: str, bus: str) -> int:
-    rows = table.model()._base_manager.using(using).filter(
-        bus=bus, state__in=[PENDING, SCHEDULED], created_ms__lt=now_ms() - GRACE_MS
-    )  # fmt: skip
-    parked = 0
-    while ids := list(rows.order_by("id").values_list("id", flat=True)[:AT_ONCE]):
-        rows.filter(id__in=ids).update(state=State.PARKED, moment_ms=now_ms(), error=f"REDIS_BUS has no alias {bus!r}")
-        parked += len(ids)
-    if parked:
-        logger.error(
-            "Outbox of database %r: %d event(s) are parked: REDIS_BUS has no alias %r. See relay_outbox --status.",
-            using, parked, bus,
+def unknown(using: str) -> list[str]:
+    """Return the buses that rows are of and that the settings do not have."""
+    known = conf.configs()
+    return [bus for bus in present(using) if bus not in known]
+
+
+class OrphanWatch:
+    """Says once of each unknown bus that events wait for it.
+
+    Args:
+        using: the database.
+    """
+
+    def __init__(self, using: str) -> None:
+        self._using = using
+        self._said: set[str] = set()
+
+    def look(self) -> None:
+        """Log a warning for each unknown bus that is new, of which rows wait for longer than GRACE_MS."""
+        waiting = table.model()._base_manager.using(self._using).filter(
+            state__in=[PENDING, SCHEDULED], created_ms__lt=now_ms() - GRACE_MS
         )  # fmt: skip
-    return parked
+        for bus in unknown(self._using):
+            if bus not in self._said and waiting.filter(bus=bus).exists():
+                self._said.add(bus)
+                logger.warning(
+                    "Outbox of database %r: events wait for bus %r, and REDIS_BUS has no such alias. No relay of these "
+                    "settings takes them. See relay_outbox --status.",
+                    self._using, bus,
+                )  # fmt: skip

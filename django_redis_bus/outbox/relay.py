@@ -14,12 +14,11 @@ from time import monotonic, sleep
 from django.db import Error, connections
 
 from django_redis_bus import conf
-from django_redis_bus.bus import buses
 from django_redis_bus.runtime.stopping import Stopping
 
 from . import table
 from .carrying import LEASE_MS, Carrier
-from .orphans import park_orphans
+from .orphans import OrphanWatch, present
 from .pruning import AT_ONCE, prune
 from .rows import PENDING, now_ms
 from .waking import Waker
@@ -60,7 +59,9 @@ class RelayOptions:
 
 
 class Relay:
-    """Runs a loop per database, side by side.
+    """Runs a loop per database and bus, side by side: one that does not answer delays no other.
+
+    A burst serves the buses of a database in turn.
 
     Args:
         databases: their aliases.
@@ -69,14 +70,20 @@ class Relay:
 
     def __init__(self, databases: Sequence[str], options: RelayOptions, stopping: Stopping) -> None:
         self._stopping = stopping
-        self.loops = [DatabaseLoop(alias, options, stopping) for alias in databases]
+        names = options.buses or tuple(conf.configs())
+        groups = [names] if options.burst else [(name,) for name in names]
+        self.loops = [
+            DatabaseLoop(alias, group, options, stopping, keeper=group is groups[0])
+            for alias in databases
+            for group in groups
+        ]
 
     def run(self) -> None:
-        """Run until asked to stop, or in a burst until nothing is due. A single database is served in this thread."""
+        """Run until asked to stop, or in a burst until nothing is due. A single loop runs in this thread."""
         if len(self.loops) == 1:
             self.loops[0].run()
             return
-        threads = [Thread(target=loop.run, name=f"bus-outbox-{loop.using}", daemon=True) for loop in self.loops]
+        threads = [Thread(target=loop.run, name=f"bus-outbox-{loop.name}", daemon=True) for loop in self.loops]
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
@@ -104,15 +111,24 @@ class Relay:
 
 
 class DatabaseLoop:
-    """Ships the rows of one database, for all buses in turn; prunes and parks what nobody would ever ship.
+    """Ships the rows of one database for some buses, in turn.
 
     Trouble with the database is one state: one log line when it begins, one when it is over, growing waits between.
+
+    Args:
+        using: the database.
+        names: the aliases of the buses.
+        keeper: it also prunes, and watches for what nobody would ever ship.
     """
 
-    def __init__(self, using: str, options: RelayOptions, stopping: Stopping) -> None:
+    def __init__(
+        self, using: str, names: Sequence[str], options: RelayOptions, stopping: Stopping, *, keeper: bool
+    ) -> None:
         self.using = using
-        aliases = options.buses or tuple(conf.configs())
-        self.carriers = [Carrier(using, alias, batch=options.batch, stopping=stopping) for alias in aliases]
+        self.name = f"{using}-{'-'.join(names)}"
+        self.carriers = [Carrier(using, alias, batch=options.batch, stopping=stopping) for alias in names]
+        self._keeper = keeper
+        self._orphans = OrphanWatch(using)
         self.ended = False
         self._options = options
         self._stopping = stopping
@@ -148,11 +164,12 @@ class DatabaseLoop:
         """Carry a batch of each bus. Returns the seconds after which there may be something to do."""
         if conf.debug():
             connections[self.using].queries_log.clear()
-        if monotonic() >= self._orphans_at:
+        if self._keeper and monotonic() >= self._orphans_at:
             self._orphans_at = monotonic() + ORPHANS_EACH_S
-            park_orphans(self.using)
+            self._orphans.look()
         wait_s = min(carrier.turn() for carrier in self.carriers)
-        self._prune(idle=wait_s > 0)
+        if self._keeper:
+            self._prune(idle=wait_s > 0)
         return wait_s
 
     def _idle_s(self, wait_s: float) -> float:
@@ -181,9 +198,10 @@ class DatabaseLoop:
         if now < self._prune_at:
             return
         self._prune_at = now + PRUNE_EACH_S
-        for carrier in self.carriers:
-            retention_s = buses[carrier.bus].config.outbox.retention_s
-            while prune(self.using, carrier.bus, retention_s=retention_s) == AT_ONCE:
+        retentions_s = {name: config.outbox.retention_s for name, config in conf.configs().items()}
+        longest_s = max(retentions_s.values())  # for what was sent by a bus that is no more
+        for bus in present(self.using):
+            while prune(self.using, bus, retention_s=retentions_s.get(bus, longest_s)) == AT_ONCE:
                 if self._stopping.requested or (monotonic() - now > PRUNE_FOR_S and not idle):
                     return
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.db.models import Count, Min, Q
 
+from django_redis_bus import conf
+
 from . import table
 from .rows import now_ms
 from .states import State
@@ -34,6 +36,7 @@ class Report:
     """The rows of one bus in one database.
 
     Attributes:
+        known: REDIS_BUS has the bus; no relay of these settings takes the rows of another.
         pending: not published yet; `failing` of them have been refused before.
         oldest_pending_s: age of the oldest of them; None if there is none.
         scheduled: for later.
@@ -43,6 +46,7 @@ class Report:
 
     database: str
     bus: str
+    known: bool
     pending: int
     failing: int
     oldest_pending_s: float | None
@@ -69,6 +73,7 @@ def report(using: str, bus: str) -> Report:
     return Report(
         database=using,
         bus=bus,
+        known=bus in conf.configs(),
         oldest_pending_s=None if oldest is None else max(0.0, (now_ms() - oldest) / 1000),
         parked_events=tuple(_parked(row) for row in first[:SHOWN]),
         **found,

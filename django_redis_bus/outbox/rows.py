@@ -59,8 +59,9 @@ def decode_fields(data: bytes | memoryview) -> list[bytes | str]:
     """Return the fields of the stream entry that a row holds. Raises UnreadableEntry."""
     try:
         fields = _decode(data)
-    except msgspec.DecodeError as error:
-        raise UnreadableEntry("undecodable", f"the row's fields cannot be read: {error}") from None
+    except Exception as error:  # nested too deep, no UTF-8, no bytes at all: whatever it is, no other row may suffer
+        reason = f"{type(error).__name__}: {error}"
+        raise UnreadableEntry("undecodable", f"the row's fields cannot be read: {reason}") from None
     if not fields or len(fields) % 2 or not {bytes, str}.issuperset(map(type, fields)):
         raise UnreadableEntry("undecodable", "the row's fields are no pairs of name and value")
     return fields

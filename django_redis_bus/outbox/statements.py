@@ -22,12 +22,18 @@ class Statements(NamedTuple):
     """What a relay says to one kind of database.
 
     Attributes:
-        take: {now} {over} {limit} {lease}, bus: lease what is due and return it. "" if that takes two statements:
+        take: {now} {over} {limit} {lease}, bus: lease what is due and return it; of large rows only how large they are.
+            "" if that takes two statements:
         before: begins a transaction in which nobody else can write; "" if the database locks rows.
         due: {now} {over} {limit}, bus: return and lock what is due.
         lease: {lease} {ids}: lease it.
-        blockers: {keys} {highest} and {ids} or {leases}: the lowest pending row of each key that is not one of these.
-        next: {over}, bus, bus: the first moments of a pending and of a scheduled row that nobody has in hand.
+        fields: {ids}: return the fields of rows.
+        blockers: {keys} {highest} {leases}: the lowest pending row of each key that is not under one of these leases.
+        written: {ids} {keys} {highest}: which of these rows are pending, and the lowest other one of each key, if
+            there is one, with the key.
+        next: {over}, bus, bus, bus: the first moments of a pending and of a scheduled row that nobody has in hand, and
+            the last of a pending one.
+        move: {to} {over} {ids}: let those of them that nobody has in hand be due at another moment.
         soon: the commit of the transaction under way need not wait for the disk; "" if that cannot be said. What a
             crash of the database takes back then are leases and marks, and a row that is sent again is added once.
         sent: {now} {ids}: note that rows were published.
@@ -38,9 +44,11 @@ class Statements(NamedTuple):
     before: str
     due: str
     lease: str
+    fields: str
     blockers: str
-    blockers_of_lease: str
+    written: str
     next: str
+    move: str
     soon: str
     sent: str
     prune: str
@@ -58,13 +66,18 @@ def statements(connection: BaseDatabaseWrapper) -> Statements:
     )
 
 
+SMALL_BYTES = 8_192
+"""Fields up to this size come with their row; of larger ones only so many as fit into memory are asked for."""
+
 _COLUMNS = ("id", "order_key", "topic", "type", "fields", "token", "attempts")
 
 
 @cache
 def _made(vendor: str, returning: bool, locking: str) -> Statements:
     row = f'"{table.model()._meta.db_table}"'
-    columns = ", ".join(f'{row}."{name}"' for name in _COLUMNS)
+    size = f'LENGTH({row}."fields")'
+    columns = ", ".join([*(f'{row}."{name}"' for name in _COLUMNS), size])
+    columns = columns.replace(f'{row}."fields"', f'CASE WHEN {size} <= {SMALL_BYTES} THEN {row}."fields" END', 1)
     due = (
         f'FROM {row} WHERE "bus" = %s AND "state" = {PENDING} AND "moment_ms" <= {{now}} AND "lease" <= {{over}}'
         f' ORDER BY "moment_ms", "id" LIMIT {{limit}}{locking}'
@@ -76,14 +89,12 @@ def _made(vendor: str, returning: bool, locking: str) -> Statements:
         take = f'WITH "due" AS (SELECT "id" {due}) {lease} FROM "due" WHERE {row}."id" = "due"."id" RETURNING {columns}'
     elif returning:
         take = f'{lease} WHERE "id" IN (SELECT "id" {due}) RETURNING {columns.replace(f"{row}.", "")}'
-    blockers = (
-        f'SELECT "order_key", MIN("id") FROM {row} WHERE "order_key" IN ({{keys}}) AND "state" = {PENDING}'
-        ' AND "id" < {highest}'
-    )
+    lower = f'FROM {row} WHERE "order_key" IN ({{keys}}) AND "state" = {PENDING} AND "id" < {{highest}}'
     first = (
         f'(SELECT "moment_ms" FROM {row} WHERE "bus" = %s AND "state" = {{state}} AND "lease" <= {{{{over}}}}'
         ' ORDER BY "moment_ms", "id" LIMIT 1)'
     )
+    last = f'(SELECT "moment_ms" FROM {row} WHERE "bus" = %s AND "state" = {PENDING} ORDER BY "moment_ms" DESC LIMIT 1)'
     sent = (
         f'UPDATE {row} SET "state" = {SENT}, "moment_ms" = {{now}}, "lease" = 0, "error" = \'\''
         f' WHERE "id" IN ({{ids}}) AND "state" <> {SENT}'
@@ -94,9 +105,15 @@ def _made(vendor: str, returning: bool, locking: str) -> Statements:
         before="" if locking else f'UPDATE {row} SET "attempts" = "attempts" WHERE "id" < 0',
         due=f"SELECT {columns} {due}",
         lease=f'{lease} WHERE "id" IN ({{ids}})',
-        blockers=f'{blockers} AND "id" NOT IN ({{ids}}) GROUP BY "order_key"',
-        blockers_of_lease=f'{blockers} AND "lease" NOT IN ({{leases}}) GROUP BY "order_key"',
-        next="SELECT " + ", ".join(first.format(state=state) for state in (PENDING, SCHEDULED)),
+        fields=f'SELECT "id", "fields" FROM {row} WHERE "id" IN ({{ids}})',
+        blockers=f'SELECT "order_key", MIN("id") {lower} AND "lease" NOT IN ({{leases}}) GROUP BY "order_key"',
+        written=(
+            f'SELECT "id", NULL FROM {row} WHERE "id" IN ({{ids}}) AND "state" = {PENDING} UNION ALL'
+            f' SELECT MIN("id"), "order_key" {lower} AND "id" NOT IN ({{ids}}) GROUP BY "order_key"'
+        ),
+        next="SELECT " + ", ".join([*(first.format(state=state) for state in (PENDING, SCHEDULED)), last]),
+        move=f'UPDATE {row} SET "moment_ms" = {{to}} WHERE "id" IN ({{ids}}) AND "state" = {PENDING}'
+        ' AND "lease" <= {over}',
         sent=sent,
         soon="SET LOCAL synchronous_commit = off" if vendor == "postgresql" else "",
         prune=f'DELETE FROM {row} WHERE "id" IN ({{ids}}) AND "state" = {SENT}',

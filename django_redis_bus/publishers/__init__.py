@@ -41,7 +41,7 @@ def connect() -> None:
                     "Publisher %r of bus %r publishes nothing: %s. Run: manage.py check",
                     config.name,
                     alias,
-                    error,
+                    str(error).rstrip("."),
                 )
                 continue
             _connected.append(publisher)

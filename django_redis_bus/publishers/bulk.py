@@ -7,26 +7,38 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Any, TypeVar
 
-from django.db import NotSupportedError, connections, transaction
+from django.db import NotSupportedError, OperationalError, connections, transaction
 from django.db.models import Model, QuerySet, prefetch_related_objects
 
 from django_redis_bus.delivery import gathering
 
 from .publisher import Publisher
 from .saves import Saves, listening
-from .snapshot import key_fields
+from .snapshot import key_fields, locking
 
 Item = TypeVar("Item")
+Found = TypeVar("Found", bound=QuerySet[Any])
 Rows = dict[Any, Mapping[str, Any]]
 
 _ROWS = 1_000
+# Without tuples a composite key is an OR of ANDs, and SQLite takes no expression that is 1,000 deep.
+_ALTERNATIVES = 400
+
+
+def _most_keys(model: type[Model], using: str) -> int | None:
+    """Return how many primary keys a statement takes; None if it takes any number."""
+    features = connections[using].features
+    columns = len(key_fields(model))
+    most = [_ALTERNATIVES] if columns > 1 and not features.supports_tuple_lookups else []
+    if features.max_query_params:
+        # Half of what it takes at all: a statement has other parameters, too.
+        most.append(features.max_query_params // 2 // columns)
+    return max(1, min(most)) if most else None
 
 
 def chunks(items: Sequence[Item], model: type[Model], using: str) -> Iterator[Sequence[Item]]:
     """Yield `items`, which go by primary keys of `model`, in as many parts as its database takes in a statement."""
-    # Half of what it takes at all: a statement has other parameters, too.
-    most = (connections[using].features.max_query_params or 2 * _ROWS * len(key_fields(model))) // 2
-    size = max(1, min(_ROWS, most // len(key_fields(model))))
+    size = min(_ROWS, _most_keys(model, using) or _ROWS)
     for at in range(0, len(items), size):
         yield items[at : at + size]
 
@@ -108,14 +120,42 @@ class Update:
     def rows(self, queryset: QuerySet[Any], using: str) -> Rows:
         """Lock the rows of `queryset`, where the database can; return what is to be known of them by primary key."""
         found = queryset
+        again = None
         if not _is_plain(queryset):
             # FOR UPDATE knows no DISTINCT and no GROUP BY, and would lock rows of joined tables, too.
-            found = QuerySet(self._model).filter(pk__in=queryset.order_by().values("pk"))
+            again = queryset.using(using).order_by().values("pk")
+            again.query.select_for_update = False
+            found = QuerySet(self._model).filter(pk__in=again)
         if not found.query.order_by:
             # Two that lock in the same order do not lock each other out.
             found = found.order_by("pk")
         attnames = dict.fromkeys(chain.from_iterable(self._watched.values()))
-        return _by_key(found.using(using).select_for_update(), attnames)
+        rows = _by_key(locking(found, using), attnames)
+        if again is not None and rows and connections[using].features.has_select_for_update:
+            # Who had to wait for a row has seen in the subquery what it was before.
+            still = set(again.values_list("pk", flat=True))
+            rows = {pk: values for pk, values in rows.items() if pk in still}
+        return rows
+
+    def exactly(self, queryset: Found, rows: Rows, using: str) -> Found:
+        """Return the query of the `rows` that `queryset` has found; itself if they are too many to name them.
+
+        It is for one statement: conditions and values may look at the very rows that an UPDATE writes.
+        """
+        queryset = queryset.using(using)
+        most = _most_keys(self._model, using)
+        if most is not None and len(rows) > most:
+            return queryset
+        return _without_conditions(queryset).filter(pk__in=list(rows))
+
+    def check(self, updated: int, rows: Rows, using: str) -> None:
+        """Raise OperationalError if `rows` were too many to name them, and others have come or gone meanwhile."""
+        most = _most_keys(self._model, using)
+        if most is not None and len(rows) > most and updated != len(rows):
+            raise OperationalError(
+                f"update() has found {len(rows)} rows and written {updated}, and nobody can tell which: it is rolled "
+                f"back. Try again, or update at most {most} at once."
+            )
 
     def announce(self, rows: Rows, using: str) -> None:
         """Publish that `rows` were updated."""
@@ -165,6 +205,22 @@ def _is_plain(queryset: QuerySet[Any]) -> bool:
     query.get_initial_alias()
     plain = query.group_by is None and not query.distinct and not query.extra_tables
     return plain and query.count_active_tables() == 1
+
+
+def _without_conditions(queryset: Found) -> Found:
+    """Return the query with its annotations and its order alone: what an UPDATE may use beside conditions.
+
+    With the conditions it could miss rows: whoever changes what they look at is not locked out, and SQLite looks at
+    rows that it has written already.
+    """
+    found = queryset.all()
+    query = found.query
+    query.clear_where()
+    query.group_by, query.distinct = None, False
+    base = query.get_initial_alias()
+    # Joins that nothing needs any more. They stay known: Django tells by them what an UPDATE may not refer to.
+    query.alias_refcount = {alias: int(alias == base) for alias in query.alias_refcount}
+    return found
 
 
 def _by_key(queryset: QuerySet[Any], attnames: Collection[str]) -> Rows:

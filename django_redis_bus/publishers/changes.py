@@ -99,7 +99,11 @@ class Changes:
         return attnames if not self._tracked or self._tracked.intersection(attnames) else None
 
     def begin(self, instance: Model, using: str, update_fields: Collection[str] | None) -> None:
-        """Note what the row holds, before it is saved. At most one query."""
+        """Note what the row holds, before it is saved. At most one query.
+
+        Within a transaction this locks the row, where the database can: a save that waits for another one would
+        otherwise be compared with what that has overwritten.
+        """
         saves = self._notes.get(instance)
         if saves is None:
             self._notes.put(instance, saves := {})
@@ -116,7 +120,7 @@ class Changes:
         pk = getattr(instance, self._pk_attname)
         if instance._state.adding and (self._inserted_unseen or pk is None):
             return _UNKNOWN
-        return _Before(stored(self.model, pk, attnames, using) if attnames else {})
+        return _Before(stored(self.model, pk, attnames, using, to_write=True) if attnames else {})
 
     def end(self, instance: Model, using: str, *, created: bool) -> Verdict:
         """Return what the save that ends has done. At most one query."""

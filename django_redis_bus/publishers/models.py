@@ -67,11 +67,12 @@ class ModelPublisher(Publisher):
     """Publishes what happens to the instances of one model.
 
     Attributes:
-        model: as configured; instances may also be of its proxies and, with INCLUDE_SUBCLASSES, of its
-        children. reader: reads the columns that data, topic and key need, in one go. needs_instance: whether
-        an event takes more than a primary key. shows_instance: whether code of the project gets to see the
-        instance. relations: the foreign keys that lead from it to what topic and key need. told: the fields
-        whose changes are told, None if none are.
+        model: as configured; instances may also be of its proxies and, with INCLUDE_SUBCLASSES, of its children.
+        reader: reads the columns that data, topic and key need, in one go.
+        needs_instance: whether an event takes more than a primary key.
+        shows_instance: whether code of the project gets to see the instance.
+        relations: the foreign keys that lead from it to what topic and key need.
+        told: the fields whose changes are told, None if none are.
     """
 
     def __init__(self, alias: str, config: PublisherConfig) -> None:

@@ -68,7 +68,7 @@ class Publisher(ABC):
             bus = buses[self.alias]
         except ConfigurationError:
             return False  # publish() meets it again, where it is logged and breaks no save
-        return bus.is_muted or bus.sender.switches.off(self.config.name)
+        return bus.is_muted or bus.sender.is_off(self.config.name)
 
     def publish(
         self,

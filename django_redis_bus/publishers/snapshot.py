@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import django
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db.models import CompositePrimaryKey, Field, FileField, ForeignKey, Model
+from django.db import connections
+from django.db.models import CompositePrimaryKey, Field, FileField, ForeignKey, Model, QuerySet
 from django.db.models.fields.files import FieldFile
 
 from django_redis_bus.core.exceptions import ConfigurationError, did_you_mean
@@ -118,10 +119,27 @@ def _cleaner(field: Field[Any, Any], kind: type | None) -> Callable[[Any], Any]:
     return clean
 
 
-def stored(model: type[Model], pk: object, attnames: Sequence[str], using: str) -> dict[str, Any] | None:
-    """Return the stored values of one row, by attname, with one query; None if there is no such row."""
-    rows = model._base_manager.using(using).filter(pk=pk).values_list(*attnames)[:1]
-    for row in rows:
+def locking(queryset: QuerySet[Any], using: str) -> QuerySet[Any]:
+    """Return the query that holds its rows against other writers, where the database can. Needs a transaction."""
+    # As an UPDATE does: rows that refer to these, and are made meanwhile, must not wait.
+    no_key = connections[using].features.has_select_for_no_key_update
+    return queryset.using(using).select_for_update(no_key=no_key)
+
+
+def stored(
+    model: type[Model], pk: object, attnames: Sequence[str], using: str, *, to_write: bool = False
+) -> dict[str, Any] | None:
+    """Return the stored values of one row, by attname, with one query; None if there is no such row.
+
+    Args:
+        to_write: whether the row is about to be written: within a transaction they are what that will overwrite.
+    """
+    rows: QuerySet[Any] = model._base_manager.using(using)
+    if to_write and not connections[using].get_autocommit():
+        # A manager's own query may have what no database locks.
+        rows = locking(QuerySet(model), using)
+    # No LIMIT: some databases (Oracle) do not take it together with a lock.
+    for row in rows.filter(pk=pk).order_by().values_list(*attnames):
         return dict(zip(attnames, row, strict=True))
     return None
 

@@ -6,6 +6,8 @@ import logging
 from threading import Lock
 from time import monotonic
 
+from .stopping import Stopping
+
 logger = logging.getLogger("django_redis_bus.consumer")
 
 FIRST_WAIT_S = 0.1
@@ -13,9 +15,15 @@ LONGEST_WAIT_S = 5.0
 
 
 class Health:
-    """Shared by the loops of a process. Thread-safe."""
+    """Shared by the loops of a process. Thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        stopping: once asked to, connections are cut on purpose, which is no outage.
+    """
+
+    def __init__(self, stopping: Stopping | None = None) -> None:
+        self._stopping = stopping
+        self._told = False
         self._lock = Lock()
         self._ill: dict[str, int] = {}
         self._refused: dict[str, int] = {}
@@ -26,6 +34,8 @@ class Health:
         with self._lock:
             if not self._ill:
                 self._since = monotonic()
+                self._told = self._stopping is None or not self._stopping.requested
+            if not self._ill and self._told:
                 logger.error("Redis is unavailable; consumers wait and try again. %s", error)
             tries = self._ill[who] = self._ill.get(who, 0) + 1
         wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(tries - 1, 10))
@@ -46,7 +56,7 @@ class Health:
             return
         with self._lock:
             self._ill.pop(who, None)
-            if not self._ill:
+            if not self._ill and self._told:
                 logger.warning("Redis is back after %.1f s", monotonic() - self._since)
 
     def is_ill(self, who: str) -> bool:

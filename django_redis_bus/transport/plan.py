@@ -1,11 +1,16 @@
 """How entries are added so that each is there once: which commands, and what their replies mean. No I/O.
 
-Without a window every entry is an XADD. With one, the entries of a chunk are sorted by stream, in order, into
+The entries of a chunk are sorted by stream, in order, into
 
 - batches: runs of at least two entries of one stream. A transaction notes the batch's token and adds them all. If its
   fate remains unknown, the entries are sent again with the token.
 - an entry alone: the same with its own id as the token.
 - scripts: entries whose id or token has to be looked up, each by itself (lua/append.lua).
+
+Without a window nothing is noted and nothing looked up: a transaction for a batch, a bare XADD for an entry alone.
+
+A server's refusal may last a millisecond only. So each step is added as a whole or up to the first that is refused, and
+is answered before the next of its stream is written: else later events would overtake those that were refused.
 
 A transaction that arrives late, after its entries were sent again, must add nothing. The second sending has noted the
 id, or the token as "void"; PEXPIRE touches that key if it exists, and a touched key that is watched makes EXEC do
@@ -32,6 +37,8 @@ PER_PIECE = 100
 PER_BATCH = 200
 PER_SCRIPT = 50
 """Entries per transaction and per script: Redis does nothing else while it runs."""
+CHUNK_BYTES = 4_000_000
+"""Bytes of data per transaction or script, and of all that is written before an answer is read: Redis holds them."""
 
 
 class Entry(NamedTuple):
@@ -72,12 +79,15 @@ class Step(Protocol):
 
     Attributes:
         indexes: which entries of the chunk they add.
+        size: bytes of their data.
         replies: how many replies they are owed.
         token: under which the entries may have been added if the replies never come.
     """
 
     @property
     def indexes(self) -> Sequence[int]: ...
+    @property
+    def size(self) -> int: ...
     @property
     def replies(self) -> int: ...
     @property
@@ -96,61 +106,45 @@ class Step(Protocol):
         ...
 
 
-def plan(entries: Sequence[Entry], *, window_ms: int | None, token: Callable[[], str]) -> list[Step]:
-    """Return the steps that add the entries of one chunk, each stream's in order.
+def plan(entries: Sequence[Entry], *, window_ms: int | None, token: Callable[[], str]) -> dict[str, list[Step]]:
+    """Return the steps that add the entries of one chunk, by stream, each stream's in order.
 
     Args:
         window_ms: how long an id or token is remembered; None for no memory at all.
         token: returns a new random name for a batch.
     """
-    if window_ms is None:
-        return [Plain(entries, range(len(entries)), len(entries))]
     if len(entries) == 1 and not (entries[0].once or entries[0].token):  # the most frequent case by far
-        return [Alone(entries[0], (0,), window_ms)]
+        return {entries[0].key: [Alone(entries[0], (0,), window_ms)]}
     streams: dict[str, list[_Run]] = {}
-    for index, (key, _, _, once, known_as) in enumerate(entries):
-        looked_up = once or known_as != ""
+    for index, (key, _, fields, once, known_as) in enumerate(entries):
+        looked_up = window_ms is not None and (once or known_as != "")
+        bulk = len(fields[-1])  # the data; the rest is small beside what matters here
         runs = streams.setdefault(key, [])
-        if not runs or runs[-1].looked_up is not looked_up:
-            runs.append(_Run(looked_up, []))
+        if not runs or not runs[-1].takes(looked_up, bulk):
+            runs.append(_Run(looked_up, [], 0))
         runs[-1].indexes.append(index)
-    steps: list[Step] = []
-    for runs in streams.values():
-        for run in runs:
-            if run.looked_up:
-                steps += _once(entries, run.indexes, window_ms, last=run is runs[-1])
-                continue
-            for at in range(0, len(run.indexes), PER_BATCH):
-                some = run.indexes[at : at + PER_BATCH]
-                if len(some) == 1:
-                    steps.append(Alone(entries[some[0]], some, window_ms))
-                else:
-                    steps.append(Batch(entries, some, window_ms, token()))
-    return steps
+        runs[-1].size += bulk
+    return {key: [_step(entries, run, window_ms, token) for run in runs] for key, runs in streams.items()}
 
 
-class _Run(NamedTuple):
+@dataclass(slots=True)
+class _Run:
     looked_up: bool
     indexes: list[int]
+    size: int
+
+    def takes(self, looked_up: bool, bulk: int) -> bool:
+        most = PER_SCRIPT if looked_up else PER_BATCH
+        return self.looked_up is looked_up and len(self.indexes) < most and self.size + bulk <= CHUNK_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """Entries added without looking."""
-
-    entries: Sequence[Entry]
-    indexes: Sequence[int]
-    replies: int
-    token: str = ""
-
-    def pieces(self) -> Iterator[bytes]:
-        return _xadds(self.entries, self.indexes)
-
-    def outcomes(self, replies: Sequence[Any]) -> Sequence[Outcome]:
-        return _added(replies)
-
-    def again(self, replies: Sequence[Any]) -> Step | None:
-        return None
+def _step(entries: Sequence[Entry], run: _Run, window_ms: int | None, token: Callable[[], str]) -> Step:
+    if run.looked_up:
+        assert window_ms is not None
+        return Once(run.indexes, run.size, _arguments(entries, run.indexes, window_ms))
+    if len(run.indexes) == 1:
+        return Alone(entries[run.indexes[0]], run.indexes, window_ms)
+    return Batch(entries, run.indexes, run.size, window_ms, "" if window_ms is None else token())
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,19 +153,31 @@ class Alone:
 
     entry: Entry
     indexes: Sequence[int]
-    window_ms: int
-    replies: int = 6
+    window_ms: int | None
     token: str = ""
+
+    @property
+    def size(self) -> int:
+        return len(self.entry.fields[-1])
+
+    @property
+    def replies(self) -> int:
+        return 1 if self.window_ms is None else 6
 
     def pieces(self) -> Iterator[bytes]:
         key, event_id, fields, _, _ = self.entry
-        note = dedup_key(key, event_id)
-        yield b"".join((_opening(note, self.window_ms), pack("XADD", key, "*", *fields), EXEC))
+        added = pack("XADD", key, "*", *fields)
+        if self.window_ms is None:
+            yield added
+        else:
+            yield b"".join((_opening(dedup_key(key, event_id), self.window_ms), added, EXEC))
 
     def outcomes(self, replies: Sequence[Any]) -> Sequence[Outcome]:
+        if self.window_ms is None:
+            return _added(replies)
         if len(replies) < self.replies:
             return []
-        return [Appended(None, True)] if replies[-1] is None else _executed(replies)
+        return [Appended(None, True)] if replies[-1] is None else _executed(replies, 1)
 
     def again(self, replies: Sequence[Any]) -> Step | None:
         return None
@@ -179,20 +185,23 @@ class Alone:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Entries of one stream, added all or none, under a token."""
+    """Entries of one stream, added all or none, under a token if there is a window."""
 
     entries: Sequence[Entry]
     indexes: Sequence[int]
-    window_ms: int
+    size: int
+    window_ms: int | None
     token: str
 
     @property
     def replies(self) -> int:
-        return len(self.indexes) + 5
+        return len(self.indexes) + (2 if self.window_ms is None else 5)
 
     def pieces(self) -> Iterator[bytes]:
-        note = dedup_key(self.entries[self.indexes[0]].key, self.token)
-        yield _opening(note, self.window_ms)
+        if self.window_ms is None:
+            yield MULTI
+        else:
+            yield _opening(dedup_key(self.entries[self.indexes[0]].key, self.token), self.window_ms)
         yield from _xadds(self.entries, self.indexes)
         yield EXEC
 
@@ -202,7 +211,7 @@ class Batch:
         if replies[-1] is None:
             late = Unavailable("the batch came late, its events had been sent again", token=self.token)
             return [late] * len(self.indexes)
-        return _executed(replies)
+        return _executed(replies, len(self.indexes))
 
     def again(self, replies: Sequence[Any]) -> Step | None:
         return None
@@ -213,8 +222,9 @@ class Once:
     """Entries of one stream, each added if neither its id nor its token is known."""
 
     indexes: Sequence[int]
+    size: int
     args: tuple[str | bytes | int, ...]
-    by_text: bool
+    by_text: bool = False
     replies: int = 1
     token: str = ""
 
@@ -234,7 +244,7 @@ class Once:
 
     def again(self, replies: Sequence[Any]) -> Step | None:
         missed = bool(replies) and isinstance(replies[0], NoScriptError)
-        return Once(self.indexes, self.args, by_text=True) if missed else None
+        return Once(self.indexes, self.size, self.args, by_text=True) if missed else None
 
 
 def _opening(note: str, window_ms: int) -> bytes:
@@ -242,14 +252,14 @@ def _opening(note: str, window_ms: int) -> bytes:
     return pack("WATCH", note) + pack("PEXPIRE", note, window) + MULTI + pack("SET", note, "ran", "PX", window)
 
 
-def _executed(replies: Sequence[Any]) -> Sequence[Outcome]:
-    """Return what became of the entries of a transaction: `replies` are those to _opening, the XADDs and EXEC."""
+def _executed(replies: Sequence[Any], count: int) -> Sequence[Outcome]:
+    """Return what became of the `count` entries of a transaction: `replies` end with those to the XADDs and to EXEC."""
     done = replies[-1]
     if isinstance(done, list):
-        return _added(done[1:])
+        return _added(done[-count:])
     # Refused. The reason stands before EXEC's own error; a user who lacks MULTI has added the entries all the same.
     reason = next(reply for reply in replies if isinstance(reply, Exception))
-    return _added([reason if reply == b"QUEUED" else reply for reply in replies[4:-1]])
+    return _added([reason if reply == b"QUEUED" else reply for reply in replies[-1 - count : -1]])
 
 
 def _added(replies: Sequence[Any]) -> list[Any]:
@@ -262,18 +272,15 @@ def _xadds(entries: Sequence[Entry], indexes: Sequence[int]) -> Iterator[bytes]:
         yield b"".join([pack("XADD", key, "*", *fields) for key, _, fields, _, _ in some])
 
 
-def _once(entries: Sequence[Entry], indexes: Sequence[int], window_ms: int, *, last: bool) -> Iterator[Once]:
-    for at in range(0, len(indexes), PER_SCRIPT):
-        some = indexes[at : at + PER_SCRIPT]
-        key = entries[some[0]].key
-        ids = [dedup_key(key, entries[i].event_id) for i in some]
-        tokens = list(dict.fromkeys(entries[i].token for i in some if entries[i].token))
-        places = {token: len(ids) + place for place, token in enumerate(tokens, 1)}
-        args: list[str | bytes | int] = [1 + len(ids) + len(tokens), key, *ids]
-        args += [dedup_key(key, token) for token in tokens]
-        args += [window_ms, len(ids)]
-        for i in some:
-            entry = entries[i]
-            args += [places.get(entry.token, 0), len(entry.fields), *entry.fields]
-        # What misses its text is sent again, behind all others: that may be only the last of its stream.
-        yield Once(some, tuple(args), by_text=not last or some[-1] != indexes[-1])
+def _arguments(entries: Sequence[Entry], indexes: Sequence[int], window_ms: int) -> tuple[str | bytes | int, ...]:
+    key = entries[indexes[0]].key
+    ids = [dedup_key(key, entries[i].event_id) for i in indexes]
+    tokens = list(dict.fromkeys(entries[i].token for i in indexes if entries[i].token))
+    places = {token: len(ids) + place for place, token in enumerate(tokens, 1)}
+    args: list[str | bytes | int] = [1 + len(ids) + len(tokens), key, *ids]
+    args += [dedup_key(key, token) for token in tokens]
+    args += [window_ms, len(ids)]
+    for i in indexes:
+        entry = entries[i]
+        args += [places.get(entry.token, 0), len(entry.fields), *entry.fields]
+    return tuple(args)

@@ -6,20 +6,20 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..core.exceptions import BusError, Unavailable
+from ..core.exceptions import AccessRefused, BusError, TransportError, Unavailable
 from .clients import Clients
 from .errors import translate
 from .exchange import aperform, perform
-from .plan import Appended, Entry, Outcome, Step, plan
+from .plan import CHUNK_BYTES, Appended, Entry, Outcome, Step, plan
 
 __all__ = ["CHUNK", "CHUNK_BYTES", "Appended", "Entry", "aappend", "append"]
 
 CHUNK = 1_000
-"""Entries written as one piece; more would only grow the buffers of both sides."""
-CHUNK_BYTES = 4_000_000
-"""Bytes of data written as one piece: a piece has one deadline, and Redis holds a batch until it is complete."""
+"""Entries that have one deadline; more at once would only grow the buffers of both sides."""
 PIECE_BYTES = 16_384
 """Bytes that are worth a system call of their own."""
+_TROUBLE = (TransportError, AccessRefused)
+"""Refusals that are the server's trouble, not the event's: it may be added later."""
 
 
 def append(
@@ -28,16 +28,19 @@ def append(
     """Add every entry that its stream does not know yet; return a result for each, in order. Raises nothing.
 
     What was under way when the deadline passed or the connection broke may have been added: its result is Unavailable,
-    and it is added once if it is sent again within the window, with `once` and with the error's token.
+    and it is added once if it is sent again within the window, with `once` and with the error's token. When the server
+    is in trouble, nothing is added to a stream behind an entry that was not: it may still come, by another way.
 
     Args:
         window_s: how long ids and batches are remembered; None for plain XADDs, of which nothing is remembered.
         deadline_s: for each piece of CHUNK entries. After the first that gets no answer nothing more is sent.
     """
     results: list[Appended | BusError] = []
-    for chunk in _chunks(entries):
-        work = _Chunk(chunk, window_s, clients.where)
-        perform(clients, work, deadline_s)
+    blocked: dict[str, BusError] = {}
+    for at in range(0, len(entries), CHUNK):
+        work = _Chunk(entries[at : at + CHUNK], window_s, clients.where, blocked)
+        if work.unsent:
+            perform(clients, work, deadline_s)
         results += work.results
         if work.stale:
             break
@@ -49,28 +52,15 @@ async def aappend(
 ) -> list[Appended | BusError]:
     """The async twin of `append`."""
     results: list[Appended | BusError] = []
-    for chunk in _chunks(entries):
-        work = _Chunk(chunk, window_s, clients.where)
-        await aperform(clients, work, deadline_s)
+    blocked: dict[str, BusError] = {}
+    for at in range(0, len(entries), CHUNK):
+        work = _Chunk(entries[at : at + CHUNK], window_s, clients.where, blocked)
+        if work.unsent:
+            await aperform(clients, work, deadline_s)
         results += work.results
         if work.stale:
             break
     return _completed(results, len(entries))
-
-
-def _chunks(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    if len(entries) == 1:
-        yield entries
-        return
-    start = size = 0
-    for at, entry in enumerate(entries):
-        bulk = len(entry.fields[-1])  # the data; the rest is small beside what matters here
-        size += bulk
-        if at - start == CHUNK or (size > CHUNK_BYTES and at > start):
-            yield entries[start:at]
-            start, size = at, bulk
-    if start < len(entries):
-        yield entries[start:]
 
 
 def _completed(results: list[Appended | BusError], count: int) -> list[Appended | BusError]:
@@ -82,28 +72,45 @@ def _completed(results: list[Appended | BusError], count: int) -> list[Appended 
 
 
 class _Chunk:
-    """Work: one piece of entries. See exchange.Work.
+    """Work: one piece of entries, in rounds of one step per stream. See exchange.Work.
+
+    Args:
+        blocked: streams to which nothing more may be added, and why; those that are found to be so come to it.
 
     Attributes:
         results: of the entries; complete when the work has been performed.
     """
 
-    def __init__(self, entries: Sequence[Entry], window_s: float | None, where: str) -> None:
+    def __init__(
+        self, entries: Sequence[Entry], window_s: float | None, where: str, blocked: dict[str, BusError]
+    ) -> None:
         window_ms = None if window_s is None else max(1, int(window_s * 1000))
         self.results: list[Appended | BusError] = [None] * len(entries)  # type: ignore[list-item]
         self.stale = False
         self._where = where
-        self._send(plan(entries, window_ms=window_ms, token=_token))
+        self._blocked = blocked
+        self._left = plan(entries, window_ms=window_ms, token=_token)
+        for key in blocked.keys() & self._left.keys():
+            self._block(key, blocked[key])
+        self._prepare()
 
-    def _send(self, steps: list[Step]) -> None:
+    def _prepare(self) -> None:
+        """Choose what is written now: of each stream one step, as its next may not be added if this one is refused."""
+        steps: list[tuple[str, Step]] = []
+        size = 0
+        for key, left in self._left.items():
+            size += left[0].size
+            if steps and size > CHUNK_BYTES:
+                break
+            steps.append((key, left[0]))
         self._steps = steps
         self.unsent = bool(steps)
-        self.expected = sum([step.replies for step in steps])
+        self.expected = sum([step.replies for _, step in steps])
         self.replies: list[Any] = []
 
     def pieces(self) -> Iterator[bytes]:
         held, size = [], 0
-        for step in self._steps:
+        for _, step in self._steps:
             for piece in step.pieces():
                 held.append(piece)
                 size += len(piece)
@@ -114,45 +121,69 @@ class _Chunk:
             yield b"".join(held)
 
     def settle(self) -> None:
-        missed: list[Step] = []
-        for step, replies in self._answered():
+        for key, step, replies in self._answered():
             again = step.again(replies)
-            if again is None:
-                self._note(step, replies)
-            else:
-                missed.append(again)
-        if missed:
-            self._send(missed)
-        else:
-            self.unsent = False
+            if again is not None:
+                self._left[key][0] = again
+                continue
+            trouble = self._note(step, replies)
+            del self._left[key][0]
+            if trouble is not None:
+                self._block(key, trouble)
+            elif not self._left[key]:
+                del self._left[key]
+        if self.stale:
+            reason = next(error for error in reversed(self._blocked.values()) if isinstance(error, Unavailable))
+            for key in list(self._left):
+                self._block(key, reason)
+        self._prepare()
 
     def fail(self, error: BaseException, sent: bool) -> None:
         failure = translate(error, where=self._where)
         self.stale = isinstance(failure, Unavailable)
-        for step, replies in self._answered():
+        for key, step, replies in self._answered():
             undone = step.again(replies) is not None
-            told = 0 if undone else self._note(step, replies)
             mine = failure
             if sent and not undone and step.token and isinstance(failure, Unavailable):
                 mine = Unavailable(str(failure), token=step.token)
-            for index in step.indexes[told:]:
+            for index in step.indexes:
                 self.results[index] = mine
+            if not undone:
+                self._note(step, replies)
+            del self._left[key][0]
+        for key in list(self._left):
+            self._block(key, failure)
 
-    def _answered(self) -> Sequence[tuple[Step, Sequence[Any]]]:
+    def _answered(self) -> Iterator[tuple[str, Step, Sequence[Any]]]:
         if len(self._steps) == 1:
-            return [(self._steps[0], self.replies)]
-        found, at = [], 0
-        for step in self._steps:
-            found.append((step, self.replies[at : at + step.replies]))
+            yield (*self._steps[0], self.replies)
+            return
+        at = 0
+        for key, step in self._steps:
+            yield key, step, self.replies[at : at + step.replies]
             at += step.replies
-        return found
 
-    def _note(self, step: Step, replies: Sequence[Any]) -> int:
-        outcomes = step.outcomes(replies)
+    def _note(self, step: Step, replies: Sequence[Any]) -> BusError | None:
+        """Note what became of the entries, as far as the replies tell; return what the server's trouble was, if any."""
+        trouble = None
         results = self.results
-        for index, outcome in zip(step.indexes, outcomes, strict=False):
-            results[index] = outcome if type(outcome) is Appended else self._refused(outcome)
-        return len(outcomes)
+        for index, outcome in zip(step.indexes, step.outcomes(replies), strict=False):
+            if type(outcome) is Appended:
+                results[index] = outcome
+            else:
+                results[index] = error = self._refused(outcome)
+                if isinstance(error, _TROUBLE) and not isinstance(trouble, Unavailable):
+                    trouble = error
+        return trouble
+
+    def _block(self, key: str, trouble: BusError) -> None:
+        """Give up what is left of a stream: an entry before it was not added."""
+        self._blocked.setdefault(key, trouble)
+        # Of the same kind, so that all meet the same fate; but without its token.
+        mine = type(trouble)(f"not sent, because of an event before it: {trouble}")
+        for step in self._left.pop(key):
+            for index in step.indexes:
+                self.results[index] = mine
 
     def _refused(self, outcome: Outcome) -> BusError:
         assert isinstance(outcome, Exception)

@@ -19,7 +19,7 @@ def place_order(customer: Customer, lines: Sequence[tuple[str, Decimal, int]]) -
     one.
     """
     total = sum((price * pieces for _, price, pieces in lines), Decimal())
-    order: Order = Order.objects.create(customer=customer, total=total)
+    order = Order.objects.create(customer=customer, total=total)
     OrderLine.objects.bulk_create(
         [OrderLine(order=order, product=product, price=price, pieces=pieces) for product, price, pieces in lines]
     )

@@ -55,6 +55,11 @@ def test_e002(settings: Any) -> None:
     assert only("bus.E002").msg == "REDIS_BUS has no alias 'default'."
 
 
+def test_e001_for_aliases_that_a_database_cannot_tell_apart(bus_settings: BusSettings) -> None:
+    bus_settings(others={"eu": {"LOCATION": "redis://eu"}, "EU": {"LOCATION": "redis://eu"}})
+    assert only("bus.E001").msg.startswith("REDIS_BUS has the aliases 'eu' and 'EU'")
+
+
 def test_e003(bus_settings: BusSettings) -> None:
     bus_settings(LEASE="soon")
     message = only("bus.E003")

@@ -139,3 +139,13 @@ def test_a_name_of_both_is_an_overlap(one: str, two: str, values: st.DataObject)
         assume(False)
     if second.parse(name) is not None:
         assert first.overlaps(second)
+
+
+def test_names_have_an_end() -> None:
+    with pytest.raises(ConfigurationError, match="more than 500"):
+        Pattern("a" * 501)
+    pattern = Pattern("a" * 400 + ":{x}")
+    assert pattern.format({"x": "1"})
+    with pytest.raises(PayloadError, match="at most 500"):
+        pattern.format({"x": "1" * 100})
+    assert pattern.parse("a" * 400 + ":" + "1" * 100) is None

@@ -267,7 +267,11 @@ class Shop:
         assert not lost, f"{len(lost)} of {len(committed)} changes were lost: {sorted(lost)[:5]}\n{self.output}"
         ghosts = set(told) - set(committed)
         assert not ghosts, f"{len(ghosts)} events of changes that were not made: {sorted(ghosts)[:5]}\n{self.output}"
-        assert _by_order(dict.fromkeys(told)) == _by_order(committed), self.output
+        made, heard = _by_order(committed), _by_order(dict.fromkeys(told))
+        wrong = [(made[order], heard[order]) for order in made if made[order] != heard[order]]
+        assert not wrong, (
+            f"{len(wrong)} of {len(made)} orders were told of in another order: {wrong[:2]}\n{self.output}"
+        )
         twice = [change for change, times in Counter(told).items() if times > 1]
         assert not twice, f"{len(twice)} of {len(told)} changes were told twice: {twice[:5]}\n{self.output}"
         assert self.states() == {"SENT": len(committed)}, self.output

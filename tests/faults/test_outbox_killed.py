@@ -52,12 +52,16 @@ class TestTheWriterDies:
         # Given a writer that is frozen between its commit and the sending
         writer = shop.start("write_orders", f"--once={orders}", die="freezing before sending")
         wait_for(writer.is_frozen, what=writer.output)
-        # When relays have sent its events, and the next of the same orders
+        # When a relay has looked at the next events of the same orders, for it has sent what came later,
         shop.change()
+        shop.place(1)
+        shop.relay()
+        wait_for(shop.told)
+        # and all when the writer's time was over
         shop.let_time_pass()
-        shop.drain()
+        shop.settle()
         shop.reconcile()
-        # Then it changes nothing any more
+        # Then the writer does no harm when it wakes up
         writer.signal(signal.SIGCONT)
         assert writer.end() == 0
         shop.reconcile()
@@ -166,20 +170,23 @@ class TestManyRelays:
         published = [re.search(r"Stopped: (\d+) published", relay.output) for relay in relays]
         assert sum(int(found[1]) for found in published if found) == 600
 
-    def test_one_that_is_frozen_with_rows_in_hand_does_no_harm_when_it_wakes_up(self, shop: Shop) -> None:
-        # Given a relay that is frozen while it sends to a frozen Redis
-        shop.server.freeze()
+    def test_what_comes_after_events_in_the_hands_of_a_frozen_one_waits_for_them(self, shop: Shop) -> None:
+        # Given a relay that is frozen with rows in hand
         shop.place(3)
-        frozen = shop.relay()
-        wait_for(shop.in_hand, what=frozen.output)
-        frozen.signal(signal.SIGSTOP)
-        shop.server.thaw()
-        # When another has sent these events, and the next of the same orders, before it wakes up
+        frozen = shop.relay(die="freezing before sending")
+        wait_for(frozen.is_frozen, what=frozen.output)
+        # When another has looked at the next events of the same orders, for it has sent what came later,
         shop.change()
+        shop.place(1)
+        other = shop.relay()
+        wait_for(shop.told, what=other.output)
+        # and all when the lease was over
         shop.let_time_pass()
-        shop.drain()
+        shop.settle()
+        shop.reconcile()
+        # Then the frozen one does no harm when it wakes up, and goes on
         frozen.signal(signal.SIGCONT)
-        # Then it does no harm, and goes on
+        assert other.stop() == 0
         shop.change()
         shop.settle()
         shop.reconcile()

@@ -325,4 +325,6 @@ def test_scheduled_rows_become_pending_when_their_time_has_come(database: str, p
     assert due_in_ms(database, "default") == 0
 
     assert outbox.states() == ["PENDING", "PENDING", "SCHEDULED"]
+    # Their place is that of when they were written: before all that waits for them from now on.
+    assert all(row.moment_ms == row.created_ms for row in outbox.rows.filter(state=0))
     assert len(take(database)[1]) == 2

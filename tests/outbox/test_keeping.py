@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from django_redis_bus.models import OutboxEvent
-from django_redis_bus.outbox import orphans, pruning
-from django_redis_bus.outbox.orphans import GRACE_MS, park_orphans
+from django_redis_bus.outbox import pruning
+from django_redis_bus.outbox.orphans import GRACE_MS, OrphanWatch, unknown
 from django_redis_bus.outbox.pruning import prune
 from django_redis_bus.outbox.repairing import republish, retry_parked
 from django_redis_bus.outbox.reporting import SHOWN, report
@@ -75,31 +75,23 @@ def test_what_was_parked_is_tried_as_often_as_at_first(database: str, put: Put, 
 # --- orphans
 
 
-def test_rows_of_a_bus_that_is_not_there_are_parked(
+def test_rows_of_a_bus_that_is_not_there_are_told_of_once_and_left_alone(
     database: str, put: Put, outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     old = now_ms() - GRACE_MS - 1
-    row = put(1, bus="eu", created_ms=old)[0]
+    put(1, bus="eu", created_ms=old)
     put(1, bus="us", created_ms=old, state=SCHEDULED)
-    put(1, bus="us", created_ms=old, state=SENT)
+    put(1, bus="sent", created_ms=old, state=SENT)
+    put(1, bus="young")
     put(1, created_ms=old)
-    put(1, bus="eu")
+    watch = OrphanWatch(database)
 
-    assert park_orphans(database) == 2
+    watch.look()
+    watch.look()
 
-    assert outbox.states() == ["PARKED", "PARKED", "SENT", "PENDING", "PENDING"]
-    assert outbox.row(row).error == "REDIS_BUS has no alias 'eu'"
-    assert "1 event(s) are parked: REDIS_BUS has no alias 'eu'" in caplog.text
-    assert park_orphans(database) == 0
-
-
-def test_many_of_them_take_several_statements(
-    database: str, put: Put, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(orphans, "AT_ONCE", 2)
-    put(5, bus="eu", created_ms=1)
-
-    assert park_orphans(database) == 5
+    assert [record.args[1] for record in caplog.records if record.args] == ["eu", "us"]
+    assert outbox.states() == ["PENDING", "SCHEDULED", "SENT", "PENDING", "PENDING"]
+    assert unknown(database) == ["eu", "sent", "us", "young"]
 
 
 # --- the report

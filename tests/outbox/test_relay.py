@@ -196,12 +196,19 @@ def test_sent_rows_are_pruned_while_it_idles(
     wait_for(lambda: len(outbox.states()) == 1)
 
 
-def test_orphans_are_parked(start: Start, put: Put, outbox: Outbox) -> None:
-    put(1, bus="gone", created_ms=1)
+def test_of_a_bus_that_is_not_there_it_prunes_what_was_sent_and_tells_of_the_rest(
+    start: Start, put: Put, outbox: Outbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(relaying, "PRUNE_EACH_S", 0.05)
+    put(1, bus="gone", state=2, due_in_ms=-90_000_000)
+    kept = put(1, bus="gone", state=2, due_in_ms=-80_000_000)
+    kept += put(1, bus="gone", created_ms=1)
 
     start()
 
-    wait_for(lambda: outbox.states() == ["PARKED"])
+    wait_for(lambda: list(outbox.rows.order_by("id").values_list("id", flat=True)) == [row.id for row in kept])
+    assert caplog.text.count("events wait for bus 'gone'") == 1
+    assert outbox.states() == ["SENT", "PENDING"]
 
 
 # --- bursts
@@ -283,8 +290,10 @@ def test_trouble_with_the_database_is_said_once_and_outlived(
 ) -> None:
     turn = Carrier.turn
     broken = True
+    tries = []
 
     def turning(self: Carrier) -> float:
+        tries.append(1)
         if broken:
             raise OperationalError("server closed the connection unexpectedly")
         return turn(self)
@@ -294,6 +303,7 @@ def test_trouble_with_the_database_is_said_once_and_outlived(
     start()
     sleep(0.6)
     assert outbox.sent() == []
+    assert 2 <= len(tries) <= 6
 
     broken = False
 

@@ -98,6 +98,7 @@ def test_an_entry_that_cannot_work_is_left_out_and_logged(
         PUBLISHERS={"bad": {"TOPIC": "events:order", "DELIVERY": "immediate"} | entry, "good": good},
     )
     assert "Publisher 'bad' of bus 'default' publishes nothing" in caplog.text
+    assert ".. Run: manage.py check" not in caplog.text
     Order.objects.create()
     assert types() == ["created"]
 

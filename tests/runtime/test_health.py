@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from django_redis_bus.runtime.health import LONGEST_WAIT_S, Health
+from django_redis_bus.runtime.stopping import Stopping
 
 
 @pytest.fixture
@@ -52,3 +53,12 @@ def test_each_knows_of_itself() -> None:
     assert not health.is_ill("b")
     health.fine("a")
     assert not health.is_ill("a")
+
+
+def test_connections_that_are_cut_while_stopping_are_no_outage(lines: pytest.LogCaptureFixture) -> None:
+    stopping = Stopping(10.0)
+    health = Health(stopping)
+    stopping.request()
+    health.trouble("a", ConnectionError("closed"), 0.0)
+    health.fine("a")
+    assert not lines.records

@@ -213,13 +213,14 @@ def test_an_event_of_thousands_of_fields_is_refused_when_it_must_be_looked_up(
 def test_a_long_batch_is_several_so_that_redis_is_not_held_up() -> None:
     names = iter("abc")
 
-    made = plan(entries("p", 2 * PER_BATCH + 2), window_ms=1_000, token=lambda: next(names))
+    made = plan(entries("p", 2 * PER_BATCH + 2), window_ms=1_000, token=lambda: next(names))["p:s"]
 
     assert [(len(step.indexes), step.token) for step in made] == [(PER_BATCH, "a"), (PER_BATCH, "b"), (2, "c")]
 
 
 def steps(what: list[Entry], token: str) -> list[Step]:
-    return plan(what, window_ms=int(WINDOW_S * 1000), token=lambda: token)
+    made = plan(what, window_ms=int(WINDOW_S * 1000), token=lambda: token)
+    return [step for steps in made.values() for step in steps]
 
 
 def connected(server: Server) -> socket.socket:

@@ -24,6 +24,7 @@ from ...bus import buses
 from ...core.exceptions import BusError, did_you_mean
 from ...core.sections import duration_s
 from ...outbox import table
+from ...outbox.orphans import unknown
 from ...outbox.relay import BATCH, NO_OUTBOX, POLL_S, Relay, RelayOptions
 from ...outbox.repairing import republish, retry_parked
 from ...outbox.reporting import Report, report
@@ -86,7 +87,12 @@ class Command(BaseCommand):
             raise CommandError("--json goes with --status.", returncode=EXIT_USAGE)
         databases, names = self._databases(options["database"]), self._buses(options["bus"])
         if options["status"]:
-            self._show([report(alias, name) for alias in databases for name in names], as_json=options["json"])
+            reports = [
+                report(alias, name)
+                for alias in databases
+                for name in (names if options["bus"] else [*names, *unknown(alias)])
+            ]
+            self._show(reports, as_json=options["json"])
             return
         if options["reload"] and options["burst"]:
             raise CommandError("--reload goes on and --burst ends; leave one away.", returncode=EXIT_USAGE)
@@ -112,7 +118,9 @@ class Command(BaseCommand):
         except BusError as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
-            raise CommandError(f"It is not known which databases have an outbox; name one by --database. {error}") from error
+            raise CommandError(
+                f"It is not known which databases have an outbox; name one by --database. {error}"
+            ) from error
         if not found:
             raise CommandError(NO_OUTBOX)
         return found
@@ -201,8 +209,9 @@ class Command(BaseCommand):
         for each in reports:
             age = "" if each.oldest_pending_s is None else f", the oldest {each.oldest_pending_s:,.0f} s old"
             failing = f", {each.failing:,} failing" if each.failing else ""
+            stranger = "" if each.known else " (REDIS_BUS has no such alias)"
             self.stdout.write(
-                f"Database {each.database}, bus {each.bus}: {each.pending:,} pending{failing}{age}; "
+                f"Database {each.database}, bus {each.bus}{stranger}: {each.pending:,} pending{failing}{age}; "
                 f"{each.scheduled:,} scheduled; {each.sent:,} sent; {each.parked:,} parked"
             )
             for one in each.parked_events:

@@ -123,7 +123,9 @@ class Writer:
                 order.status = self._status()
                 order.save(force_update=True)
             case "update":
-                PublishingQuerySet(Order).filter(pk__in=[order.pk, order.pk + 1]).update(status=self._status())
+                some = PublishingQuerySet(Order).filter(pk__in=[order.pk, order.pk + 1])
+                if not some.update(status=self._status()):
+                    self._statuses.pop()  # they have been deleted: that was no change
             case "delete":
                 # Locked: Django tells of a deletion also if somebody else has been faster.
                 for found in Order.objects.select_for_update().filter(pk=order.pk):
