@@ -72,7 +72,7 @@ def save_table(rig: Rig, rounds: int, only: str) -> Iterator[str]:
 
 def frozen_table(rig: Rig, rounds: int, only: str) -> Iterator[str]:
     """Measure saves while Redis is frozen, which it is before the first of them; return the lines of the table."""
-    yield "| saves while Redis is frozen | slowest first save | p50 | p99 | max | by hand, row only: p50 | p99 | target |"
+    yield "| a save while Redis is frozen | slowest first | p50 | p99 | max | by hand, the row: p50 | p99 | target |"
     yield "|---|---|---|---|---|---|---|---|"
     for kind in _installed(rig, only):
         for way in CLOSED:

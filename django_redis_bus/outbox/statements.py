@@ -23,7 +23,7 @@ class Statements(NamedTuple):
 
     Attributes:
         take: {now} {over} {limit} {lease}, bus: lease what is due and return it; of large rows only how large they are.
-            "" if that takes two statements:
+            "" if that takes two statements (SQLite writes all of a large row to lease it, so it looks first):
         before: begins a transaction in which nobody else can write; "" if the database locks rows.
         due: {now} {over} {limit}, bus: return and lock what is due.
         lease: {lease} {ids}: lease it.
@@ -87,8 +87,6 @@ def _made(vendor: str, returning: bool, locking: str) -> Statements:
     if returning and locking:
         # In an IN (…) PostgreSQL might ask more than once what is due.
         take = f'WITH "due" AS (SELECT "id" {due}) {lease} FROM "due" WHERE {row}."id" = "due"."id" RETURNING {columns}'
-    elif returning:
-        take = f'{lease} WHERE "id" IN (SELECT "id" {due}) RETURNING {columns.replace(f"{row}.", "")}'
     lower = f'FROM {row} WHERE "order_key" IN ({{keys}}) AND "state" = {PENDING} AND "id" < {{highest}}'
     first = (
         f'(SELECT "moment_ms" FROM {row} WHERE "bus" = %s AND "state" = {{state}} AND "lease" <= {{{{over}}}}'

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from django.db import OperationalError
 from django.db.models import Model
 from django.db.models.signals import post_save, pre_save
 
 from . import atomic_saves
 from .changes import Changes, Verdict
 from .matching import saving_classes
-from .snapshot import column_field
+from .snapshot import column_field, locks
 
 if TYPE_CHECKING:
     from .models import ModelPublisher
@@ -82,6 +83,9 @@ class Saves:
         try:
             self._changes.begin(instance, using, update_fields)
         except Exception as error:
+            if isinstance(error, OperationalError) and locks(using):
+                # A deadlock: MariaDB has rolled the transaction back by now, and would go on as if it had not.
+                raise
             self.publisher.failed(error, self.publisher.about(instance, "updated"))
 
     def saved(self, sender: type[Model], instance: Model, created: bool, raw: bool, using: str, **kwargs: Any) -> None:

@@ -126,6 +126,12 @@ def locking(queryset: QuerySet[Any], using: str) -> QuerySet[Any]:
     return queryset.using(using).select_for_update(no_key=no_key)
 
 
+def locks(using: str) -> bool:
+    """Return whether rows that are about to be written can be held now: in a transaction of a database that can."""
+    connection = connections[using]
+    return connection.features.has_select_for_update and not connection.get_autocommit()
+
+
 def stored(
     model: type[Model], pk: object, attnames: Sequence[str], using: str, *, to_write: bool = False
 ) -> dict[str, Any] | None:
@@ -135,7 +141,7 @@ def stored(
         to_write: whether the row is about to be written: within a transaction they are what that will overwrite.
     """
     rows: QuerySet[Any] = model._base_manager.using(using)
-    if to_write and not connections[using].get_autocommit():
+    if to_write and locks(using):
         # A manager's own query may have what no database locks.
         rows = locking(QuerySet(model), using)
     # No LIMIT: some databases (Oracle) do not take it together with a lock.

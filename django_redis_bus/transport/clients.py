@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import redis
 import redis.asyncio as aio
@@ -60,6 +61,7 @@ class Clients:
         self._pools: dict[float, ConnectionPool] = {}
         self._lender: Lender | None = None
         self._async: WeakKeyDictionary[asyncio.AbstractEventLoop, aio.ConnectionPool] = WeakKeyDictionary()
+        _all.add(self)
 
     def url(self) -> str:
         """Return the URL to connect to; starts the embedded server if the location asks for one."""
@@ -119,6 +121,10 @@ class Clients:
                 self._lender.close()
                 self._lender = None
 
+    def renew_lock(self) -> None:
+        """In a child process: the thread that held the lock as the parent forked is not here to release it."""
+        self._lock = Lock()
+
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
         if pool := self._async.pop(asyncio.get_running_loop(), None):
@@ -142,6 +148,17 @@ class Clients:
             "decode_responses": False,
             "max_connections": 2**31,  # the callers' threads are the limit
         }
+
+
+_all: WeakSet[Clients] = WeakSet()
+
+
+def _renew_locks() -> None:
+    for clients in list(_all):
+        clients.renew_lock()
+
+
+os.register_at_fork(after_in_child=_renew_locks)
 
 
 def check_url(location: str) -> None:

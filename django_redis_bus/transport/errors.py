@@ -18,6 +18,9 @@ _TROUBLE = (
     "MISCONF",
 )
 
+_DENIED = ("ACL failure in script", "The user executing the script can't")
+"""What a script of ours is told in place of NOPERM."""
+
 LOST = (theirs.ConnectionError, theirs.TimeoutError, theirs.InvalidResponse, OSError, EOFError)
 """What a dead connection raises."""
 
@@ -36,7 +39,8 @@ def translate(error: BaseException, *, where: str) -> BusError:
     """
     message = str(error)
     gone = ("the stream key no longer exists", "no such key", "nogroup ")
-    if isinstance(error, theirs.AuthenticationError | theirs.NoPermissionError | theirs.AuthorizationError):
+    denied = isinstance(error, theirs.AuthenticationError | theirs.NoPermissionError | theirs.AuthorizationError)
+    if denied or message.startswith(_DENIED):
         return AccessRefused(f"Redis at {where} refuses this user: {message}")
     if any(text in message.lower() for text in gone):
         return GroupMissing(f"Redis at {where}: {message}")

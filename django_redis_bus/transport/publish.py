@@ -90,19 +90,20 @@ class _Chunk:
         self._where = where
         self._blocked = blocked
         self._left = plan(entries, window_ms=window_ms, token=_token)
-        for key in blocked.keys() & self._left.keys():
+        for key in [key for key in self._left if key in blocked] if blocked else ():
             self._block(key, blocked[key])
         self._prepare()
 
     def _prepare(self) -> None:
         """Choose what is written now: of each stream one step, as its next may not be added if this one is refused."""
-        steps: list[tuple[str, Step]] = []
-        size = 0
-        for key, left in self._left.items():
-            size += left[0].size
-            if steps and size > CHUNK_BYTES:
-                break
-            steps.append((key, left[0]))
+        steps = [(key, left[0]) for key, left in self._left.items()]
+        if len(steps) > 1:
+            size = 0
+            for count, (_, step) in enumerate(steps):
+                size += step.size
+                if count and size > CHUNK_BYTES:
+                    del steps[count:]
+                    break
         self._steps = steps
         self.unsent = bool(steps)
         self.expected = sum([step.replies for _, step in steps])
@@ -136,7 +137,10 @@ class _Chunk:
             reason = next(error for error in reversed(self._blocked.values()) if isinstance(error, Unavailable))
             for key in list(self._left):
                 self._block(key, reason)
-        self._prepare()
+        if self._left:
+            self._prepare()
+        else:
+            self.unsent = False
 
     def fail(self, error: BaseException, sent: bool) -> None:
         failure = translate(error, where=self._where)
@@ -154,14 +158,14 @@ class _Chunk:
         for key in list(self._left):
             self._block(key, failure)
 
-    def _answered(self) -> Iterator[tuple[str, Step, Sequence[Any]]]:
+    def _answered(self) -> Sequence[tuple[str, Step, Sequence[Any]]]:
         if len(self._steps) == 1:
-            yield (*self._steps[0], self.replies)
-            return
-        at = 0
+            return [(*self._steps[0], self.replies)]
+        found, at = [], 0
         for key, step in self._steps:
-            yield key, step, self.replies[at : at + step.replies]
+            found.append((key, step, self.replies[at : at + step.replies]))
             at += step.replies
+        return found
 
     def _note(self, step: Step, replies: Sequence[Any]) -> BusError | None:
         """Note what became of the entries, as far as the replies tell; return what the server's trouble was, if any."""

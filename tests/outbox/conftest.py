@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from threading import Thread
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -10,8 +12,10 @@ from django_redis_bus import bus
 from django_redis_bus.models import OutboxEvent
 from django_redis_bus.outbox import rows
 from django_redis_bus.outbox.carrying import Carrier
+from django_redis_bus.outbox.relay import Relay, RelayOptions
 from django_redis_bus.outbox.rows import Row, now_ms
 from django_redis_bus.runtime.stopping import Stopping
+from tests.servers import Server
 
 Put = Callable[..., list[Row]]
 
@@ -83,3 +87,63 @@ def outbox(database: str, redis_client: redis.Redis, prefix: str) -> Outbox:
 def ids(made: Sequence[Row]) -> list[str]:
     """Return the ids of the events that rows hold."""
     return [row.message.event_id for row in made]
+
+
+def carry(carrier: Carrier) -> float:
+    """Carry until it wants to wait; return for how long."""
+    while not (wait_s := carrier.turn()):
+        pass
+    return wait_s
+
+
+@pytest.fixture
+def own(own_server: Callable[..., Server], bus_settings: Callable[..., None], prefix: str) -> Callable[..., Server]:
+    """A factory of a server of this test's own that the bus uses."""
+
+    def make(*, settings: dict[str, Any] | None = None, **options: Any) -> Server:
+        server = own_server(**options)
+        bus_settings(LOCATION=server.url, CIRCUIT={"failures": 2, "cooldown": 0.05}, **(settings or {}))
+        return server
+
+    return make
+
+
+Start = Callable[..., "Running"]
+
+
+class Running:
+    """A relay that runs in a thread of this test."""
+
+    def __init__(self, databases: list[str], **options: Any) -> None:
+        self.stopping = Stopping(5)
+        self.relay = Relay(databases, RelayOptions(**options), self.stopping)
+        self._thread = Thread(target=self.relay.run)
+        self._thread.start()
+
+    def stop(self) -> float:
+        """Ask it to stop; return how long that took in seconds."""
+        before = monotonic()
+        self.stopping.request()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        return monotonic() - before
+
+
+@pytest.fixture
+def start(database: str) -> Iterator[Start]:
+    """A factory of running relays of this test's database: start(**options) -> Running."""
+    made: list[Running] = []
+
+    def make(*databases: str, **options: Any) -> Running:
+        made.append(Running(list(databases) or [database], **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()
+
+
+def burst(*databases: str, **options: Any) -> Relay:
+    made = Relay(databases, RelayOptions(burst=True, **options), Stopping(5))
+    made.run()
+    return made

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Thread
+from time import sleep
 from typing import Any
 
 import msgspec
@@ -15,8 +17,10 @@ from django_redis_bus.outbox import aside
 from django_redis_bus.outbox.aside import AWAY_MS, Aside
 from django_redis_bus.outbox.carrying import Carrier
 from django_redis_bus.outbox.claiming import claim, lease_until
+from django_redis_bus.outbox.relay import Relay, RelayOptions
 from django_redis_bus.outbox.rows import decode_fields, now_ms
 from django_redis_bus.outbox.schedule import FAR_MS, due_in_ms
+from django_redis_bus.runtime.stopping import Stopping
 from django_redis_bus.transport.probing import lets_in
 from tests.faults.fleet import wait_for
 from tests.servers import Server
@@ -96,6 +100,29 @@ def test_one_full_stream_does_not_keep_others_waiting_and_goes_on_when_there_is_
     wait_for(lambda: carrier.turn() and redis_client.xlen(key) == 1 + len(full))
 
 
+# --- a bus that does not answer
+
+
+def test_a_bus_that_hangs_delays_no_other(
+    put: Put, outbox: Outbox, database: str, bus_settings: Any, own_server: Callable[..., Server]
+) -> None:
+    server = own_server()
+    bus_settings(others={"eu": {"LOCATION": server.url}})
+    put(1, bus="eu")
+    stopping = Stopping(5)
+    relay = Thread(target=Relay([database], RelayOptions(), stopping).run)
+    server.freeze()
+    try:
+        relay.start()
+        sleep(0.5)
+        rows = put(1)
+        wait_for(lambda: outbox.sent() == ids(rows), timeout_s=2)
+    finally:
+        stopping.request()
+        server.thaw()
+        relay.join(10)
+
+
 # --- users
 
 
@@ -104,7 +131,7 @@ def test_a_user_is_known_though_almost_everything_is_forbidden(
     own_server: Callable[..., Server], bus_settings: Any, password: str, known: bool
 ) -> None:
     server = own_server()
-    server.client().acl_setuser("shop", enabled=True, passwords=["+secret"], commands=["-@all", "+xadd"])
+    server.client().acl_setuser("shop", enabled=True, passwords=["+secret"], commands=["-@all", "+xadd", "+client"])
     bus_settings(LOCATION=server.url, OPTIONS={"username": "shop", "password": password})
 
     assert lets_in(buses["default"].clients, deadline_s=2) is known

@@ -23,7 +23,7 @@ BUILDER = "tests.publishers.examples.failing_payload"
 pytestmark = pytest.mark.django_db
 
 
-def refuse_query(*args: Any) -> Any:
+def refuse_query(*args: Any, **kwargs: Any) -> Any:
     raise DatabaseError("no such column")
 
 

@@ -110,7 +110,7 @@ class TestOfNamedFields:
     def test_the_row_could_not_be_read(
         self, order: Order, told: Data, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        def refuse(*args: Any) -> Any:
+        def refuse(*args: Any, **kwargs: Any) -> Any:
             raise DatabaseError("refused")
 
         monkeypatch.setattr(changes, "stored", refuse)

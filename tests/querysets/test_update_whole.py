@@ -26,7 +26,7 @@ def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, publis
     parcels(*["new"] * (ROWS // 2), weight=3)
     monkeypatch.setattr(bulk, "_ROWS", 2)
     if request.param != "named":
-        monkeypatch.setattr(type(connections["default"].features), "max_query_params", 4)
+        monkeypatch.setattr(connections["default"].features, "max_query_params", 4)
     publisher(FIELDS=["id", "status", "weight"])
 
 
@@ -81,7 +81,7 @@ def test_a_condition_looks_at_its_own_table(
 class TestTooManyToName:
     @pytest.fixture(autouse=True)
     def two_at_most(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(type(connections["default"].features), "max_query_params", 4)
+        monkeypatch.setattr(connections["default"].features, "max_query_params", 4)
 
     def test_others_that_come_meanwhile_are_no_secret(
         self, publisher: Configure, types: Data, monkeypatch: pytest.MonkeyPatch
@@ -114,8 +114,8 @@ def test_more_composite_keys_than_sqlite_nests(
 ) -> None:
     from django_redis_bus.querysets import PublishingQuerySet
 
-    # Given a database that takes many parameters, as from Django 6.0 on
-    monkeypatch.setattr(type(connections["default"].features), "max_query_params", 250_000)
+    # Given a database that takes many parameters, as newer versions of Django say of SQLite
+    monkeypatch.setattr(connections["default"].features, "max_query_params", 250_000)
     Seat.objects.bulk_create(Seat(row="a", number=number) for number in range(1_200))
     publisher(MODEL="tests_app.Seat", FIELDS=["taken"])
     with queries(1 + 1 + 3):

@@ -37,6 +37,7 @@ from django_redis_bus.transport.errors import translate
         (theirs.MaxConnectionsError("Too many connections"), Unavailable),
         (theirs.AuthenticationError("invalid username-password pair"), AccessRefused),
         (theirs.NoPermissionError("this user has no permissions to run xadd"), AccessRefused),
+        (theirs.ResponseError("ACL failure in script: No permissions to access a key"), AccessRefused),
         (theirs.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"), PublishError),
         (theirs.ResponseError("DB index is out of range"), PublishError),
     ],

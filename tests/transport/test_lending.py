@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
@@ -91,6 +92,22 @@ def test_a_child_process_connects_for_itself(own_server: Callable[..., Server], 
 
     assert theirs != mine
     assert ask(clients, "CLIENT", "ID") == mine
+
+
+def test_a_child_process_waits_for_no_thread_of_its_parent(
+    own_server: Callable[..., Server], clients_of: Connect
+) -> None:
+    # Given a process that forks while another thread of it prepares the first connection
+    clients = clients_of(own_server(aof=False))
+    with clients._lock:
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(5)
+            os._exit(0 if ask(clients, "PING") == b"PONG" else 1)
+    _, status = os.waitpid(pid, 0)
+
+    assert status == 0
 
 
 def test_closing_closes_all_and_the_next_use_connects_anew(
