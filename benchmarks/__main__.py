@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib.metadata import version
 from statistics import median
 
@@ -29,12 +29,7 @@ def main() -> None:
     try:
         print(installed(rig.version))
         print(f"{options.rounds} rounds")
-        cases = [case for case in all_cases() if case.command in wanted and options.only in case.name]
-        for table in (
-            case_table(rig, options.rounds, cases) if cases else iter(()),
-            save_table(rig, options.rounds, options.only) if "save" in wanted else iter(()),
-            frozen_table(rig, options.rounds, options.only) if "frozen" in wanted else iter(()),
-        ):
+        for table in tables(rig, options.rounds, wanted, options.only):
             print()
             for line in table:
                 print(line, flush=True)
@@ -46,6 +41,16 @@ def installed(server: str) -> str:
     """Return what was measured on."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("django", "redis", "hiredis", "msgspec"))
     return f"Python {platform.python_version()}, {server} on loopback TCP, {packages}, {os.cpu_count()} cores"
+
+
+def tables(rig: Rig, rounds: int, wanted: Collection[str], only: str) -> Iterator[Iterator[str]]:
+    """Return the lines of each table that was asked for; they are measured as they are read."""
+    if cases := [case for case in all_cases() if case.command in wanted and only in case.name]:
+        yield case_table(rig, rounds, cases)
+    if "save" in wanted:
+        yield save_table(rig, rounds, only)
+    if "frozen" in wanted:
+        yield frozen_table(rig, rounds, only)
 
 
 def case_table(rig: Rig, rounds: int, cases: list[Case]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from .floor import Work, envelope
 from .job import STREAM, Job, order
 
 PER_KEY = 4
+PER_MS = 80
 
 
 def key_of(number: int) -> str:
@@ -77,7 +78,9 @@ def relay(job: Job) -> Work:
     messages = [
         bus.message(STREAM, order(n), key=key_of(n), subject=key_of(n), type="bench.order") for n in range(job.events)
     ]
-    rows.store("default", messages, using="default", moment_ms=rows.now_ms())
+    begun_ms = rows.now_ms() - job.events
+    for at in range(0, job.events, PER_MS):  # as saves leave them behind: not all due at one moment
+        rows.store("default", messages[at : at + PER_MS], using="default", moment_ms=begun_ms + at // PER_MS)
     options = RelayOptions(batch=job.batch, burst=True)
 
     def run() -> int:

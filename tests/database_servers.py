@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -127,7 +128,8 @@ class DatabaseServer:
     def thaw(self) -> None:
         """End a freeze (SIGCONT)."""
         for each in (*_children(self.pid), self.pid):
-            os.kill(each, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # a child that has ended since
+                os.kill(each, signal.SIGCONT)
 
     def restart(self) -> None:
         """Stop it, if it runs, and start it on the same socket and files."""

@@ -18,6 +18,8 @@ from django.test.testcases import DatabaseOperationForbidden
 from tests.app.models import Customer
 from tests.databases import DSNS, SERVERS, Databases, DatabaseServer
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 KINDS = list(SERVERS)
 Environment = Callable[..., dict[str, str]]

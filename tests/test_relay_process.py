@@ -20,7 +20,7 @@ from tests.servers import Server
 
 __all__ = ["outbox", "put"]  # fixtures
 
-pytestmark = pytest.mark.databases("default", transaction=True, also=["other"])
+pytestmark = [pytest.mark.slow, pytest.mark.databases("default", transaction=True, also=["other"])]
 
 Start = Callable[..., Command]
 

@@ -12,6 +12,7 @@ from django_redis_bus.core.events import Message
 
 from . import table
 from .rows import PENDING, order_key
+from .statements import listed, statements
 
 _LOOK_AGAIN_S = 1.0
 
@@ -60,8 +61,16 @@ class Backlog:
                             self._spilled.pop(using, None)
                             continue
                     if asked:
-                        waiting = set(ours.filter(order_key__in=asked).values_list("order_key", flat=True))
+                        waiting = _waiting(using, asked, highest)
                         found |= {i for i, key in enumerate(keys) if key in waiting}
             except Exception:
                 connections[using].close_if_unusable_or_obsolete()
         return found
+
+
+def _waiting(using: str, keys: Collection[int], highest: int) -> set[int]:
+    """Return which keys have a pending row up to an id. Not by the ORM: it is asked for each event of an outage."""
+    query = statements(connections[using]).waiting.format(keys=listed(keys), highest=highest + 1)
+    with connections[using].cursor() as cursor:
+        cursor.execute(query)
+        return {found[0] for found in cursor.fetchall()}

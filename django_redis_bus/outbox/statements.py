@@ -31,6 +31,7 @@ class Statements(NamedTuple):
         blockers: {keys} {highest} {leases}: the lowest pending row of each key that is not under one of these leases.
         written: {ids} {keys} {highest}: which of these rows are pending, and the lowest other one of each key, if
             there is one, with the key.
+        waiting: {keys} {highest}: the keys of which there are pending rows.
         next: {over}, bus, bus, bus: the first moments of a pending and of a scheduled row that nobody has in hand, and
             the last of a pending one.
         move: {to} {over} {ids}: let those of them that nobody has in hand be due at another moment.
@@ -47,6 +48,7 @@ class Statements(NamedTuple):
     fields: str
     blockers: str
     written: str
+    waiting: str
     next: str
     move: str
     soon: str
@@ -109,6 +111,7 @@ def _made(vendor: str, returning: bool, locking: str) -> Statements:
             f'SELECT "id", NULL FROM {row} WHERE "id" IN ({{ids}}) AND "state" = {PENDING} UNION ALL'
             f' SELECT MIN("id"), "order_key" {lower} AND "id" NOT IN ({{ids}}) GROUP BY "order_key"'
         ),
+        waiting=f'SELECT DISTINCT "order_key" {lower}',
         next="SELECT " + ", ".join([*(first.format(state=state) for state in (PENDING, SCHEDULED)), last]),
         move=f'UPDATE {row} SET "moment_ms" = {{to}} WHERE "id" IN ({{ids}}) AND "state" = {PENDING}'
         ' AND "lease" <= {over}',

@@ -3,7 +3,11 @@ from __future__ import annotations
 import re
 import time
 
+import pytest
+
 from .conftest import Shop
+
+pytestmark = pytest.mark.slow
 
 CUSTOMER = "ada = Customer.objects.create(name='Ada', email='ada@example.com')\n"
 PLACE = """

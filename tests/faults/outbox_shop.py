@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
@@ -22,7 +23,7 @@ from django_redis_bus.outbox.claiming import lease_until
 from django_redis_bus.outbox.rows import now_ms
 from tests.app.models import Order
 from tests.database_servers import DatabaseServer
-from tests.faults.fleet import Command, wait_for
+from tests.faults.fleet import Command
 from tests.servers import Server
 
 TOPIC = "events:order"
@@ -252,7 +253,10 @@ class Shop:
 
     def settle(self, patience_s: float = PATIENCE_S) -> None:
         """Wait until no row waits any more: relays run."""
-        wait_for(lambda: set(self.states()) == {"SENT"}, what=f"{self.states()}\n{self.output}", timeout_s=patience_s)
+        end = time.monotonic() + patience_s
+        while (states := self.states()).keys() != {"SENT"}:
+            assert time.monotonic() < end, f"after {patience_s} s there are {dict(states)}\n{self.output}"
+            time.sleep(0.02)
 
     def drain(self, *arguments: str) -> None:
         """Let a relay send what is due and end."""

@@ -151,6 +151,16 @@ class TestARelayLivesOn:
         assert relay.stop() == 0
         assert [relay.output.count(words) for words in ("waits and tries again", "goes on after")] == [1, 1]
 
+    @pytest.mark.parametrize("own_shop", ["postgresql", "mariadb"], indirect=True)
+    def test_but_not_if_it_finds_no_database_when_it_starts(self, own_shop: Shop) -> None:
+        assert own_shop.database is not None
+        own_shop.database.kill()
+        named, all_of_them = own_shop.relay(), own_shop.start("relay_outbox")
+        assert [named.end(), all_of_them.end()] == [1, 1]
+        # A supervisor starts it again. It does not say that the table is missing, nor leave this database out.
+        assert [relay.output.count("It is not known which") for relay in (named, all_of_them)] == [1, 1]
+        own_shop.database.start()
+
 
 class TestManyRelays:
     def test_none_does_what_another_has_done_and_the_order_of_each_key_holds(self, shop: Shop) -> None:
