@@ -51,6 +51,7 @@ REDIS_BUS = {
         "LOCATION": os.environ.get("BUS_TEST_URL", f"unix://{RUN_DIR}/main/s"),
         "KEY_PREFIX": os.environ.get("BUS_TEST_PREFIX", "tests"),
         "SOURCE": "tests",
+        "DEADLINE": 5.0,
         **json.loads(os.environ.get("BUS_TEST_OPTIONS", "{}")),
     }
 }
