@@ -170,10 +170,16 @@ def in_order(using: str, rows: Sequence[T]) -> tuple[list[T], dict[int, int]]:
     deadlock of MariaDB: the callbacks of on_commit run all the same.
     """
     keyed = {row.order_key: row.id for row in rows if row.order_key is not None}
-    query = statements(connections[using]).written.format(
-        ids=listed(row.id for row in rows), keys=listed(keyed) or "NULL", highest=max(keyed.values(), default=0)
-    )
+    sql = statements(connections[using])
     with connections[using].cursor() as cursor:
+        if len(rows) == len(keyed) == 1:  # the most frequent case by far
+            cursor.execute(sql.first, [rows[0].order_key, rows[0].id])
+            first = cursor.fetchone()
+            if first is None or first[0] == rows[0].id:
+                return [] if first is None else list(rows), {}
+        query = sql.written.format(
+            ids=listed(row.id for row in rows), keys=listed(keyed) or "NULL", highest=max(keyed.values(), default=0)
+        )
         cursor.execute(query)
         found = cursor.fetchall()
     there = {row_id for row_id, key in found if key is None}

@@ -29,6 +29,7 @@ class Statements(NamedTuple):
         lease: {lease} {ids}: lease it.
         fields: {ids}: return the fields of rows.
         blockers: {keys} {highest} {leases}: the lowest pending row of each key that is not under one of these leases.
+        first: order key, id: the lowest pending row of a key up to an id.
         written: {ids} {keys} {highest}: which of these rows are pending, and the lowest other one of each key, if
             there is one, with the key.
         waiting: {keys} {highest}: the keys of which there are pending rows.
@@ -47,6 +48,7 @@ class Statements(NamedTuple):
     lease: str
     fields: str
     blockers: str
+    first: str
     written: str
     waiting: str
     next: str
@@ -107,6 +109,10 @@ def _made(vendor: str, returning: bool, locking: str) -> Statements:
         lease=f'{lease} WHERE "id" IN ({{ids}})',
         fields=f'SELECT "id", "fields" FROM {row} WHERE "id" IN ({{ids}})',
         blockers=f'SELECT "order_key", MIN("id") {lower} AND "lease" NOT IN ({{leases}}) GROUP BY "order_key"',
+        first=(
+            f'SELECT "id" FROM {row} WHERE "order_key" = %s AND "state" = {PENDING} AND "id" <= %s'
+            ' ORDER BY "id" LIMIT 1'
+        ),
         written=(
             f'SELECT "id", NULL FROM {row} WHERE "id" IN ({{ids}}) AND "state" = {PENDING} UNION ALL'
             f' SELECT MIN("id"), "order_key" {lower} AND "id" NOT IN ({{ids}}) GROUP BY "order_key"'

@@ -23,7 +23,9 @@ def published(bus_settings: Any, redis_client: Any, prefix: str) -> Any:
 def test_a_savepoint_made_by_hand_that_is_rolled_back(database: str, published: Any) -> None:
     with transaction.atomic(using=database):
         Order.objects.using(database).create(status="kept")
-        savepoint = transaction.savepoint(using=database)
+        # Its name since Django 6.1.
+        savepoint_create = getattr(transaction, "savepoint_create", None) or transaction.savepoint
+        savepoint = savepoint_create(using=database)
         Order.objects.using(database).create(status="ghost")
         transaction.savepoint_rollback(savepoint, using=database)
     assert Order.objects.using(database).count() == 1

@@ -48,6 +48,10 @@ def test_rows_that_are_not_there_are_neither_published_nor_given_back(database: 
 
     assert in_order(database, [first, keyed, plain, kept]) == ([first, kept], {})
     assert in_order(database, [plain]) == ([], {})
+    assert in_order(database, [keyed]) == ([], {})
+    outbox.rows.filter(id=first.id).delete()
+    assert in_order(database, [first]) == ([], {})
+    assert in_order(database, [kept]) == ([kept], {})
 
 
 @pytest.mark.databases("postgresql", transaction=True)

@@ -154,7 +154,9 @@ def test_parts_are_as_large_as_the_database_takes(monkeypatch: pytest.MonkeyPatc
     for limit in (None, 999, 100, 1):
         monkeypatch.setattr(features, "max_query_params", limit)
         sizes.append([len(next(iter(bulk.chunks(range(9_999), model, "default")))) for model in (Parcel, Seat)])
-    assert sizes == [[1000, 400], [499, 249], [50, 25], [1, 1]]
+    # With tuples a statement compares a composite key as one.
+    composite = 1000 if connections["default"].features.supports_tuple_lookups else 400
+    assert sizes == [[1000, composite], [499, 249], [50, 25], [1, 1]]
 
 
 class TestOnlyIfChanged:

@@ -26,7 +26,7 @@ def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, publis
     parcels(*["new"] * (ROWS // 2), weight=3)
     monkeypatch.setattr(bulk, "_ROWS", 2)
     if request.param != "named":
-        monkeypatch.setattr(connections["default"].features, "max_query_params", 4)
+        monkeypatch.setattr(type(connections["default"].features), "max_query_params", 4)
     publisher(FIELDS=["id", "status", "weight"])
 
 
@@ -81,7 +81,7 @@ def test_a_condition_looks_at_its_own_table(
 class TestTooManyToName:
     @pytest.fixture(autouse=True)
     def two_at_most(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(connections["default"].features, "max_query_params", 4)
+        monkeypatch.setattr(type(connections["default"].features), "max_query_params", 4)
 
     def test_others_that_come_meanwhile_are_no_secret(
         self, publisher: Configure, types: Data, monkeypatch: pytest.MonkeyPatch
@@ -115,10 +115,12 @@ def test_more_composite_keys_than_sqlite_nests(
     from django_redis_bus.querysets import PublishingQuerySet
 
     # Given a database that takes many parameters, as newer versions of Django say of SQLite
-    monkeypatch.setattr(connections["default"].features, "max_query_params", 250_000)
+    monkeypatch.setattr(type(connections["default"].features), "max_query_params", 250_000)
     Seat.objects.bulk_create(Seat(row="a", number=number) for number in range(1_200))
     publisher(MODEL="tests_app.Seat", FIELDS=["taken"])
-    with queries(1 + 1 + 3):
+    # Where it compares tuples nothing nests, and a part is as large as ever.
+    parts = 2 if connections["default"].features.supports_tuple_lookups else 3
+    with queries(1 + 1 + parts):
         assert PublishingQuerySet(Seat).update(taken=True) == 1_200
     assert len(types()) == 1_200
 
