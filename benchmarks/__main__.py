@@ -10,6 +10,7 @@ from importlib.metadata import version
 from statistics import median
 
 from .cases import Case, all_cases
+from .databases import KINDS
 from .rig import Measure, Rig
 from .saving import frozen_table, save_table
 
@@ -20,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="The bus over a hand-written loop.")
     parser.add_argument("commands", nargs="*", metavar="|".join(COMMANDS), help="default: all")
     parser.add_argument("--rounds", type=int, default=5, help="rounds per case, each one run of both sides (default 5)")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only cases with this text in their name")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only cases, or databases, with this text in their name")
     options = parser.parse_args()
     if unknown := set(options.commands) - set(COMMANDS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(COMMANDS)}")
@@ -47,9 +48,10 @@ def tables(rig: Rig, rounds: int, wanted: Collection[str], only: str) -> Iterato
     """Return the lines of each table that was asked for; they are measured as they are read."""
     if cases := [case for case in all_cases() if case.command in wanted and only in case.name]:
         yield case_table(rig, rounds, cases)
-    if "save" in wanted:
+    some = any(only in kind for kind in KINDS)
+    if some and "save" in wanted:
         yield save_table(rig, rounds, only)
-    if "frozen" in wanted:
+    if some and "frozen" in wanted:
         yield frozen_table(rig, rounds, only)
 
 
