@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="The bus over a hand-written loop.")
     parser.add_argument("commands", nargs="*", metavar="|".join(COMMANDS), help="default: all")
     parser.add_argument("--rounds", type=int, default=5, help="rounds per case, each one run of both sides (default 5)")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only cases, or databases, with this text in their name")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only names, or databases, with this text")
     options = parser.parse_args()
     if unknown := set(options.commands) - set(COMMANDS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(COMMANDS)}")
