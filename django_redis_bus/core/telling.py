@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from textwrap import indent
 from types import TracebackType
 
 PACKAGE = __name__.partition(".")[0]
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -34,3 +37,35 @@ def traceback_text(error: BaseException) -> str:
     """Return the formatted traceback, "" if the error was never raised."""
     frames = users_frames(error)
     return "".join(traceback.format_exception(type(error), error, frames)) if frames is not None else ""
+
+
+def loggable(error: BaseException | None, scrub: Callable[[str], str] = str) -> tuple[str, ExcInfo | None]:
+    """Return how a log shows the traceback of `error`: text to append to the message, and the record's exc_info.
+
+    One of them is empty; both are if the error was never raised. Python's formatter writes the lines of an error as
+    they are: those that could pass for lines of the log, that a file cannot take, or that show what `scrub` hides,
+    become part of the message, cleaned.
+    """
+    if error is None or error.__traceback__ is None:
+        return "", None
+    if _is_one_line(error) and (scrub is str or scrub(text := traceback_text(error)) == text):
+        return "", (type(error), error, users_frames(error))
+    text = printable(scrub(traceback_text(error)), keep="\n")
+    return "\n" + indent(text.rstrip("\n"), "    | ", lambda line: True), None
+
+
+def _is_one_line(error: BaseException) -> bool:
+    """Return whether the error, its causes and their notes are printable text."""
+    todo: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while todo:
+        each = todo.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if not "".join([said(each), *getattr(each, "__notes__", ())]).isprintable():
+            return False
+        todo += [each.__cause__, each.__context__]
+        if isinstance(each, BaseExceptionGroup):
+            todo += each.exceptions
+    return True

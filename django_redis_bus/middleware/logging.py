@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from textwrap import indent
 from typing import Any
 
 from ..core.events import Event
 from ..core.handlers import Handler
 from ..core.policy import Ack, Decision, Reject, RetryLater
 from ..core.ports import Delivery
-from ..core.telling import printable, said, traceback_text, users_frames
+from ..core.telling import loggable, printable, said
 from . import Middleware
 
 logger = logging.getLogger("django_redis_bus.outcome")
@@ -59,13 +58,7 @@ class Logging(Middleware):
         error: BaseException | None = None,
         scrub: Callable[[str], str] = str,
     ) -> None:
-        exc_info = error if error is not None and error.__traceback__ is not None else None
-        if exc_info is not None and (not _is_one_line(exc_info) or _quotes(exc_info, scrub)):
-            # Python's formatter would write the error's own lines as they are; they could pass for lines of the log,
-            # or show what must not be shown.
-            text = printable(scrub(traceback_text(exc_info)), keep="\n")
-            what += "\n" + indent(text.rstrip("\n"), "    | ", lambda line: True)
-            exc_info = None
+        traceback, exc_info = loggable(error, scrub)
         entry_id = delivery.entry_id.decode(errors="replace")
         facts = {
             "bus_stream": self.stream,
@@ -82,33 +75,11 @@ class Logging(Middleware):
             level,
             "%s %s %s (group %s, %s, attempt %d, %.1f ms) %s",
             self.stream, entry_id, facts["bus_type"] or "untyped", self.group,
-            facts["bus_handler"] or "not read", delivery.attempt, seconds * 1000, what,
+            facts["bus_handler"] or "not read", delivery.attempt, seconds * 1000, what + traceback,
             extra=facts,
-            exc_info=(type(exc_info), exc_info, users_frames(exc_info)) if exc_info is not None else None,
+            exc_info=exc_info,
         )  # fmt: skip
 
 
 def _safe(text: str) -> str:
     return printable(text[:ERROR_CHARS])
-
-
-def _quotes(error: BaseException, scrub: Callable[[str], str]) -> bool:
-    """Return whether the error's traceback shows what must not be shown."""
-    return scrub is not str and scrub(text := traceback_text(error)) != text
-
-
-def _is_one_line(error: BaseException) -> bool:
-    """Return whether the error, its causes and their notes are printable text."""
-    todo: list[BaseException | None] = [error]
-    seen: set[int] = set()
-    while todo:
-        each = todo.pop()
-        if each is None or id(each) in seen:
-            continue
-        seen.add(id(each))
-        if not "".join([said(each), *getattr(each, "__notes__", ())]).isprintable():
-            return False
-        todo += [each.__cause__, each.__context__]
-        if isinstance(each, BaseExceptionGroup):
-            todo += each.exceptions
-    return True

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from textwrap import indent
 from threading import current_thread, main_thread
 from time import perf_counter
 from typing import Any
@@ -21,7 +20,7 @@ from ..core.policy import ACK, Ack, Decision, Retry, decide, overdue
 from ..core.ports import Delivery
 from ..core.reading import EntryReader
 from ..core.redaction import Redaction, Scrub
-from ..core.telling import printable, traceback_text
+from ..core.telling import loggable
 
 logger = logging.getLogger("django_redis_bus.consumer")
 
@@ -267,11 +266,8 @@ def _wants_acks(hook: Callable[..., Any]) -> bool:
 def _complain(hook: Callable[..., Any], error: Exception, scrub: Scrub = str) -> None:
     name = getattr(hook, "__qualname__", hook)
     # Its context may be the handler's error.
-    told = "" if scrub is str else traceback_text(error)
-    if (hidden := scrub(told)) == told:
-        logger.error("middleware %s failed", name, exc_info=error)
-    else:
-        logger.error("middleware %s failed\n%s", name, indent(printable(hidden, keep="\n"), "    | "))
+    traceback, exc_info = loggable(error, scrub)
+    logger.error("middleware %s failed%s", name, traceback, exc_info=exc_info)
 
 
 def _overridden(middleware: Sequence[MiddlewareHooks], hook: str) -> list[Callable[..., Any]]:

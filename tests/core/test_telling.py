@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django_redis_bus.core.patterns import Pattern
-from django_redis_bus.core.telling import printable, said, traceback_text, users_frames
+from django_redis_bus.core.telling import loggable, printable, said, traceback_text, users_frames
 
 
 class Mute(Exception):
@@ -52,3 +52,34 @@ def test_frames_of_ours_before_the_users_are_left_out() -> None:
 
 def test_an_error_that_was_never_raised_has_no_traceback() -> None:
     assert traceback_text(ValueError("x")) == ""
+
+
+def test_a_printable_error_goes_to_the_record_as_it_is() -> None:
+    error = raised(ValueError("x"))
+    assert loggable(error) == ("", (ValueError, error, error.__traceback__))
+    assert loggable(ValueError("never raised")) == loggable(None) == ("", None)
+
+
+def test_an_error_is_cleaned_when_its_context_could_not_be_written_to_a_file() -> None:
+    # Given an error that came while a hostile one was handled
+    try:
+        try:
+            raise ValueError("\udcff\x1b[31m\nERROR a line of its own")
+        except ValueError:
+            raise RuntimeError("after it")  # noqa: B904 - its context is the point
+    except RuntimeError as caught:
+        text, exc_info = loggable(caught)
+    # Then the whole traceback is part of the message, every line of it marked
+    assert exc_info is None
+    assert all(line.startswith("    | ") for line in text.removeprefix("\n").split("\n"))
+    assert "after it" in text
+    assert text.encode()
+    assert "\x1b" not in text
+
+
+def test_an_error_that_quotes_what_must_not_be_shown_is_cleaned() -> None:
+    error = raised(ValueError("card 4111"))
+    text, exc_info = loggable(error, lambda text: text.replace("4111", "[redacted]"))
+    assert exc_info is None
+    assert "card [redacted]" in text
+    assert "4111" not in text.replace("raised(ValueError", "")
