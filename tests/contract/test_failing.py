@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
 from django_redis_bus import Reject, Retry
-from django_redis_bus.middleware import Middleware
 from tests.contract.consuming import FAST, Contract, wait_for
 
 
@@ -242,30 +240,6 @@ def test_an_exception_that_cannot_be_shown_stops_nobody(contract: Contract, erro
     assert len(contract.dead()) + contract.client.zcard(contract.keys().retry) == 1
     for letter in contract.dead():
         assert letter[b"dead_error"].decode().isprintable()
-
-
-class FailsToo(Middleware):
-    def failed(self) -> None:
-        raise RuntimeError("after the handler's")
-
-
-def test_an_exception_that_cannot_be_shown_is_cleaned_as_the_context_of_another(
-    configure: Callable[..., None], contract: Contract, caplog: pytest.LogCaptureFixture
-) -> None:
-    configure(MIDDLEWARE=[f"{__name__}.FailsToo"])
-    stream = contract.stream()
-
-    @stream.handler(group="g")
-    def handle(event: Any) -> None:
-        raise ValueError("\udcff \x1b[31m")
-
-    contract.publish(stream, 1)
-    contract.burst()
-
-    assert "middleware FailsToo.failed failed" in caplog.text
-    assert "ValueError: \N{REPLACEMENT CHARACTER} \N{REPLACEMENT CHARACTER}[31m" in caplog.text
-    assert caplog.text.encode()
-    assert "\x1b" not in caplog.text
 
 
 def test_an_entry_of_5000_fields_is_buried_whole(contract: Contract) -> None:

@@ -82,6 +82,25 @@ def test_broken_middleware_stops_nobody(contract: Contract, configure: Callable[
     assert contract.dead() == []
 
 
+def test_an_exception_that_cannot_be_shown_is_cleaned_where_it_is_the_context_of_the_middlewares(
+    configure: Callable[..., None], contract: Contract, caplog: pytest.LogCaptureFixture
+) -> None:
+    configure(MIDDLEWARE=[f"{__name__}.Broken"])
+    stream = contract.stream()
+
+    @stream.handler(group="g")
+    def handle(event: Any) -> None:
+        raise ValueError("\udcff \x1b[31m")
+
+    contract.publish(stream, 1)
+    contract.burst()
+
+    assert "middleware Broken.failed failed" in caplog.text
+    assert "ValueError: \N{REPLACEMENT CHARACTER} \N{REPLACEMENT CHARACTER}[31m" in caplog.text
+    assert caplog.text.encode()
+    assert "\x1b" not in caplog.text
+
+
 @pytest.mark.parametrize("how", ["inner task", "raised", "itself"])
 def test_a_cancelled_coroutine_is_a_failure_like_others(contract: Contract, how: str) -> None:
     runs: list[int] = []

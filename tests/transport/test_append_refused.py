@@ -40,7 +40,7 @@ async def test_a_server_that_flickers_keeps_the_order(
     clients = clients_of(server)
     torn = 0
     with flickering(server):
-        for attempt in range(40):
+        for attempt in range(400):
             name = f"{prefix}:{attempt}"
             what = [entry(name, n, **KINDS[kind](n)) for n in range(900)]
 
@@ -52,6 +52,8 @@ async def test_a_server_that_flickers_keeps_the_order(
             assert all(isinstance(f, Appended) for f in found[:added])
             assert {type(f) for f in found[added:]} <= {Unavailable}
             torn += 0 < added < len(what)
+            if torn >= 5:
+                break
     assert torn
 
 
