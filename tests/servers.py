@@ -60,7 +60,8 @@ class Server:
             program,
             *("--port", "0", "--unixsocket", str(self.socket_path), "--unixsocketperm", "700"),
             *("--dir", str(self.directory), "--logfile", str(self.log_path), "--daemonize", "no"),
-            *("--save", "", "--appendonly", "yes" if aof else "no"),
+            # By default a server whose disk is slow answers before it has written, and loses that when it is killed.
+            *("--save", "", "--appendonly", "yes" if aof else "no", "--appendfsync", "no"),
             *(("--maxmemory", maxmemory, "--maxmemory-policy", "noeviction") if maxmemory else ()),
             *args,
         ]

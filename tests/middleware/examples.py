@@ -13,9 +13,9 @@ def handler(name: str = "shop.handlers.charge", **options: Any) -> Handler:
 
 
 def event(**attributes: Any) -> Event[Any]:
-    usual = {"id": "e-1", "source": "shop", "type": "shop.order.created", "data": {"card": "4111"}}
+    usual = {"id": "e-1", "source": "shop", "type": "shop.order.created", "data": {"card": "card-4111"}}
     return Event(**(usual | {"topic": "events:order"} | attributes))
 
 
 def delivery(entry_id: bytes = b"1700000000000-0", attempt: int = 1) -> Delivery:
-    return Delivery(entry_id, [b"data", b"4111"], attempt=attempt)
+    return Delivery(entry_id, [b"data", b"card-4111"], attempt=attempt)
