@@ -11,6 +11,7 @@ ORDERS.publish(OrderEvent(...), type="shop.order.created", key="42")
 """
 
 from .bus import Bus, bus, buses
+from .channels import Channel
 from .core.config import Limit, Retention
 from .core.events import Event, Message, Published
 from .core.exceptions import (
@@ -25,8 +26,9 @@ from .core.exceptions import (
     Unavailable,
     UnknownTopic,
 )
+from .core.gaps import Gap
 from .core.policy import Reject, Retry
-from .topics import Channel, Stream
+from .topics import Stream
 
 __version__ = "0.1.0"
 
@@ -37,6 +39,7 @@ __all__ = [
     "ConfigurationError",
     "Event",
     "EventTooLarge",
+    "Gap",
     "HopLimitExceeded",
     "Limit",
     "Message",

@@ -13,12 +13,13 @@ class DjangoRedisBusConfig(AppConfig):
 
     def ready(self) -> None:
         # This also runs in migrate, shell and tests: nothing here touches Redis or the database.
-        from . import publishers, registry
+        from . import publishers, registry, revoking
         from .checks import register
 
         register()
         registry.discover()
         publishers.connect()
+        revoking.connect()
         setting_changed.connect(_reconnect, dispatch_uid="django_redis_bus.publishers")
 
 

@@ -132,6 +132,8 @@ class Fullness:
                 known.clear()
         for message in messages:
             topic = message.topic
+            if message.live is not None:
+                continue
             if topic not in self._limits:
                 self._limits[topic] = self._limit_of(topic)
             limit = self._limits[topic]

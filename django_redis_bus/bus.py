@@ -3,59 +3,47 @@
 from __future__ import annotations
 
 import os
-import warnings
-from asyncio import _get_running_loop as running_loop
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from threading import Lock
-from typing import Any, TypeAlias, Unpack, cast
+from typing import Any, cast
 
-from asgiref.sync import sync_to_async
 from django.core.signals import setting_changed
-from django.db import DEFAULT_DB_ALIAS
 from django.dispatch import receiver
 from django.utils.functional import LazyObject, empty
 
 from . import conf, registry
+from .bus_listening import Listening
+from .bus_publishing import Item, Publishing, Topic
 from .core.breaker import Circuit
 from .core.config import BusConfig
-from .core.events import Message, Published
-from .core.exceptions import BusError, ConfigurationError, did_you_mean
-from .core.topics import Address, StreamTopic
-from .delivery import Outgoing, deliver
-from .messages import Attributes, MessageFactory
-from .muting import is_muted, muting
-from .outbox import rows, table
-from .outbox.waking import notify
-from .publishing import PublishOptions, plan_of
-from .sending import Result, Sender
+from .core.exceptions import ConfigurationError, did_you_mean
+from .muting import muting
+from .sending import Sender
 from .transport.clients import Clients
 
-Topic: TypeAlias = StreamTopic | Address | str
-Item: TypeAlias = Message | tuple[Topic, Any]
+__all__ = ["Bus", "Buses", "Item", "Topic", "bus", "buses"]
 
 
-class Bus:
+class Bus(Publishing, Listening):
     """One configured Redis. Made by `buses`, one per alias; nothing is connected before its first use."""
 
     def __init__(self, config: BusConfig) -> None:
-        self.config = config
-        self.alias = config.alias
         self.clients = Clients(
             config.location,
             options=config.options,
             embedded_dir=conf.embedded_dir(),
         )
-        self.sender = Sender(config, self.clients, partial(registry.limit, config.alias))
-        self._messages = MessageFactory(config)
+        super().__init__(config, Sender(config, self.clients, partial(registry.limit, config.alias)))
 
     def __repr__(self) -> str:
         return f"Bus({self.alias!r}, {self.clients.where})"
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop: before the end of an `asyncio.run` of your own."""
+        await self.aclose_live()
         await self.clients.aclose()
 
     @property
@@ -73,97 +61,6 @@ class Bus:
         """How many events of this process went to the "outbox" in Redis's stead, were "dropped", or "failed"."""
         return Counter(self.sender.counts)
 
-    # --- publish
-
-    def publish(self, topic: Topic, data: Any, **options: Unpack[PublishOptions]) -> Published:
-        """Publish one event. `topic` is a Stream or the name of a declared one; the rest as for Stream.publish."""
-        plan, attributes = plan_of(options)
-        message = self.message(topic, data, **attributes)
-        if self.is_muted:
-            return _stated(message, "muted")
-        if plan.at_ms is not None:
-            return self._schedule(message, plan.at_ms, plan.using)
-        if plan.delivery == "immediate":
-            return _one(self.send([message], using=plan.using, deadline_s=plan.deadline_s))
-        using = plan.using or (table.default() if plan.delivery == "outbox" else DEFAULT_DB_ALIAS)
-        error = deliver([Outgoing(self.sender, f"publish to {message.topic}", message)], plan.delivery, using)
-        if error is not None:
-            raise error
-        return _stated(message, plan.delivery)
-
-    async def apublish(self, topic: Topic, data: Any, **options: Unpack[PublishOptions]) -> Published:
-        """The async twin of `publish`."""
-        plan, attributes = plan_of(options)
-        if plan.at_ms is not None or plan.delivery != "immediate":
-            # A database transaction is under way in Django's thread for synchronous code, if anywhere.
-            return await sync_to_async(self.publish)(topic, data, **options)
-        message = self.message(topic, data, **attributes)
-        if self.is_muted:
-            return _stated(message, "muted")
-        return _one(await self.asend([message], using=plan.using, deadline_s=plan.deadline_s))
-
-    def publish_many(self, items: Sequence[Item]) -> list[Result]:
-        """Publish many events in one round trip.
-
-        Args:
-            items: (topic, data) pairs, or Messages made by `message` where attributes are needed.
-
-        Returns:
-            one result per item, in order: Published, or the BusError that this item met. Nothing is raised for an
-            item; the others are sent.
-        """
-        ready = [self._prepare(item) for item in items]
-        sent = iter(self.send([m for m in ready if isinstance(m, Message)]))
-        return [next(sent) if isinstance(m, Message) else m for m in ready]
-
-    async def apublish_many(self, items: Sequence[Item]) -> list[Result]:
-        """The async twin of `publish_many`."""
-        ready = [self._prepare(item) for item in items]
-        sent = iter(await self.asend([m for m in ready if isinstance(m, Message)]))
-        return [next(sent) if isinstance(m, Message) else m for m in ready]
-
-    def send(
-        self, messages: Sequence[Message], *, using: str | None = None, deadline_s: float | None = None
-    ) -> list[Result]:
-        """Send encoded messages in one round trip; one result per message, nothing is raised.
-
-        Args:
-            messages: made by `message`.
-            using: the database whose outbox takes what Redis does not, if ON_FAILURE says so.
-            deadline_s: how long it may take, in place of DEADLINE; anew for each 1,000 messages.
-        """
-        if running_loop() is not None:
-            warnings.warn(_BLOCKS, RuntimeWarning, stacklevel=3)
-        if self.is_muted:
-            return [_stated(message, "muted") for message in messages]
-        return self.sender.send(messages, using=using, deadline_s=deadline_s)
-
-    async def asend(
-        self, messages: Sequence[Message], *, using: str | None = None, deadline_s: float | None = None
-    ) -> list[Result]:
-        """The async twin of `send`."""
-        if self.is_muted:
-            return [_stated(message, "muted") for message in messages]
-        return await self.sender.asend(messages, using=using, deadline_s=deadline_s)
-
-    def _schedule(self, message: Message, at_ms: int, using: str | None) -> Published:
-        using = using or table.default()
-        rows.store(self.alias, [message], using=using, moment_ms=at_ms, state=rows.SCHEDULED)
-        notify(using)
-        return _stated(message, "outbox")
-
-    def _prepare(self, item: Item) -> Message | BusError:
-        if isinstance(item, Message):
-            return item
-        try:
-            topic, data = item
-        except (TypeError, ValueError):
-            raise TypeError(f"publish_many takes (topic, data) pairs and Messages, not {item!r:.100}.") from None
-        try:
-            return self.message(topic, data)
-        except BusError as error:
-            return error
-
     # --- silence
 
     def muted(self) -> AbstractContextManager[None]:
@@ -172,11 +69,6 @@ class Bus:
         For imports, fixtures and repairs: `with bus.muted(): load_old_orders()`.
         """
         return muting(self.alias)
-
-    @property
-    def is_muted(self) -> bool:
-        """Whether this thread or task is inside `muted()`."""
-        return is_muted(self.alias)
 
     # --- switches
 
@@ -194,31 +86,6 @@ class Bus:
     def disabled_publishers(self) -> frozenset[str]:
         """Ask Redis which publishers are switched off. Raises Unavailable."""
         return self.sender.switches.read()
-
-    # --- encode
-
-    def message(self, topic: Topic, data: Any, **attributes: Unpack[Attributes]) -> Message:
-        """Encode and validate an event now, to be sent later by `send`. Arguments as for `publish`."""
-        if isinstance(topic, str):
-            address = Address(registry.stream(self.alias, topic), topic)
-            if address.stream.name == topic:
-                address = address.stream.address()
-        else:
-            address = topic.address() if isinstance(topic, StreamTopic) else topic
-        return self._messages.make(address, data, **attributes)
-
-
-_BLOCKS = "A synchronous publish blocks the running event loop; use its async twin: apublish, apublish_many, asend."
-
-
-def _one(results: list[Result]) -> Published:
-    if isinstance(results[0], BusError):
-        raise results[0]
-    return results[0]
-
-
-def _stated(message: Message, state: Any) -> Published:
-    return Published(topic=message.topic, event_id=message.event_id, state=state)
 
 
 class Buses(Mapping[str, Bus]):

@@ -44,6 +44,12 @@ def embedded_dir() -> Path:
     return Path(getattr(settings, "BASE_DIR", None) or Path.cwd()) / EMBEDDED_DIR
 
 
+def channel_layers() -> dict[str, Any]:
+    """Return CHANNEL_LAYERS of Django Channels; empty without it."""
+    found = getattr(settings, "CHANNEL_LAYERS", None)
+    return found if isinstance(found, dict) else {}
+
+
 def debug() -> bool:
     """Return settings.DEBUG."""
     return bool(settings.DEBUG)

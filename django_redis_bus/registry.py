@@ -7,19 +7,26 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TypeVar
 
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 from django.utils.module_loading import autodiscover_modules
 
 from . import conf
 from .core.config import Limit
 from .core.exceptions import ConfigurationError, UnknownTopic
 from .core.handlers import Handler
-from .core.topics import ChannelTopic, StreamTopic
+from .core.listeners import Listener
+from .core.topics import Address, ChannelTopic, StreamTopic
 
 T = TypeVar("T", StreamTopic, ChannelTopic)
 
 _streams: dict[tuple[str, str], StreamTopic] = {}
 _channels: dict[tuple[str, str], ChannelTopic] = {}
 _handlers: dict[tuple[str, str], Handler] = {}
+_listeners: dict[tuple[str, str], Listener] = {}
+# Names come from users: so many are remembered with what they are.
+_MOST_NAMES = 10_000
+_addresses: dict[tuple[str, str], Address] = {}
 _discovered = False
 
 
@@ -40,11 +47,19 @@ def add_stream(stream: StreamTopic) -> None:
             f"{stream.declared_in}. Declare it once, in a topics.py, and import it."
         )
     _streams[stream.bus_alias, stream.name] = stream
+    _addresses.clear()
 
 
 def add_channel(channel: ChannelTopic) -> None:
-    """Register a channel declared in code."""
+    """Register a channel declared in code. Raises ConfigurationError if another has its name."""
+    known = _channels.get((channel.bus_alias, channel.name))
+    if known is not None and known.declared_in != channel.declared_in:
+        raise ConfigurationError(
+            f"Channel {channel.name!r} of bus {channel.bus_alias!r} is declared twice: in {known.declared_in} and in "
+            f"{channel.declared_in}. Declare it once, in a topics.py, and import it."
+        )
     _channels[channel.bus_alias, channel.name] = channel
+    _addresses.clear()
 
 
 def add_handler(alias: str, handler: Handler) -> None:
@@ -62,9 +77,29 @@ def add_handler(alias: str, handler: Handler) -> None:
     _handlers[key] = handler
 
 
+def add_listener(alias: str, listener: Listener) -> None:
+    """Register a listener; a function registered again (a reloaded module) takes its own place.
+
+    Raises ConfigurationError if another function has its name and channel.
+    """
+    key = alias, f"{listener.channel} {listener.name}"
+    known = _listeners.get(key)
+    if known is not None and _place(known) != _place(listener):
+        raise ConfigurationError(
+            f"Channel {listener.channel!r}: two listeners are called {listener.name}. "
+            "The second would replace the first; give it another name."
+        )
+    _listeners[key] = listener
+
+
 def declared() -> list[StreamTopic]:
     """Return the streams that code declares, also for aliases that do not exist."""
     return list(_streams.values())
+
+
+def declared_channels() -> list[ChannelTopic]:
+    """Return the channels that code declares, also for aliases that do not exist."""
+    return list(_channels.values())
 
 
 def streams(alias: str) -> list[StreamTopic]:
@@ -85,7 +120,7 @@ def channels(alias: str) -> list[ChannelTopic]:
     config = conf.configs().get(alias)
     for name in config.channels if config else ():
         if name not in found:
-            found[name] = ChannelTopic(name, bus=alias, declared_in=f"REDIS_BUS[{alias!r}]['CHANNELS']")
+            found[name] = _channel_in_settings(name, alias)
     return list(found.values())
 
 
@@ -97,7 +132,31 @@ def find_stream(alias: str, name: str) -> StreamTopic | None:
 
 def find_channel(alias: str, name: str) -> ChannelTopic | None:
     """Return the channel that `name` is: declared under exactly this text, or matching its placeholders."""
-    return _match(channels(alias), name)
+    exact = _channels.get((alias, name))
+    return exact or _match(channels(alias), name)
+
+
+def address(alias: str, name: str) -> Address:
+    """Return the stream or channel that a concrete name belongs to. Raises UnknownTopic, listing the known ones."""
+    found = _addresses.get((alias, name))
+    if found is None:
+        topic: StreamTopic | ChannelTopic | None = find_stream(alias, name) or find_channel(alias, name)
+        if topic is None:
+            known = [s.name for s in streams(alias)] + [c.name for c in channels(alias)]
+            raise UnknownTopic.among(name, known, alias=alias)
+        found = topic.address() if topic.name == name else Address(topic, name)
+        if len(_addresses) >= _MOST_NAMES:
+            _addresses.clear()
+        _addresses[alias, name] = found
+    return found
+
+
+def channel(alias: str, name: str) -> ChannelTopic:
+    """Return the declared channel that `name` is, as the settings would have it. Raises UnknownTopic."""
+    found = find_channel(alias, name)
+    if found is None:
+        raise UnknownTopic.among(name, [c.name for c in channels(alias)], alias=alias, what="channel")
+    return found.under(conf.configs()[alias].channels.get(found.name))
 
 
 def stream(alias: str, name: str) -> StreamTopic:
@@ -123,12 +182,39 @@ def handlers(alias: str) -> Iterator[Handler]:
     return (handler for (bus, _), handler in list(_handlers.items()) if bus == alias)
 
 
+def listeners(alias: str) -> list[Listener]:
+    """Return every listener of a bus, in the order of registration."""
+    discover()
+    return [listener for (bus, _), listener in _listeners.items() if bus == alias]
+
+
 def remove_stream(stream: StreamTopic) -> None:
     """Forget a stream and its handlers; for tests that declare their own."""
     for key, handler in list(_handlers.items()):
         if key[0] == stream.bus_alias and handler.stream == stream.name:
             del _handlers[key]
     _streams.pop((stream.bus_alias, stream.name), None)
+    _addresses.clear()
+
+
+def remove_channel(channel: ChannelTopic) -> None:
+    """Forget a channel and its listeners; for tests that declare their own."""
+    for key, listener in list(_listeners.items()):
+        if key[0] == channel.bus_alias and listener.channel == channel.name:
+            del _listeners[key]
+    _channels.pop((channel.bus_alias, channel.name), None)
+    _addresses.clear()
+
+
+@receiver(setting_changed)
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if setting == "REDIS_BUS":
+        _addresses.clear()
+
+
+@cache
+def _channel_in_settings(name: str, alias: str) -> ChannelTopic:
+    return ChannelTopic(name, bus=alias, declared_in=f"REDIS_BUS[{alias!r}]['CHANNELS']")
 
 
 @cache
@@ -136,7 +222,7 @@ def _stream_in_settings(name: str, alias: str) -> StreamTopic:
     return StreamTopic(name, bus=alias, declared_in=f"REDIS_BUS[{alias!r}]['STREAMS']")
 
 
-def _place(handler: Handler) -> object:
+def _place(handler: Handler | Listener) -> object:
     code = getattr(inspect.unwrap(handler.fn), "__code__", None)
     return None if code is None else (code.co_filename, code.co_firstlineno)
 
@@ -146,6 +232,6 @@ def _match(known: Sequence[T], name: str) -> T | None:
         if topic.name == name:
             return topic
     for topic in known:
-        if topic.pattern.parameters and topic.pattern.parse(name) is not None:
+        if topic.pattern.parameters and topic.parse(name) is not None:
             return topic
     return None

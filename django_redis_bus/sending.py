@@ -25,12 +25,12 @@ from .outbox.backlog import Backlog
 from .outbox.waking import notify
 from .switches import Switches
 from .transport.clients import Clients
-from .transport.publish import Appended, Entry, aappend, append
+from .transport.publish import Appended, Cast, Done, Entry, Live, aappend, append
 
 logger = logging.getLogger("django_redis_bus.sending")
 
 Result: TypeAlias = Published | BusError
-Attempted: TypeAlias = Appended | BusError
+Attempted: TypeAlias = Done | BusError
 
 _LEAST_S = 0.001
 _MIGHT_WORK_LATER = (TransportError, AccessRefused)
@@ -76,7 +76,7 @@ class Sender:
     # --- one attempt: what Redis made of each message
 
     def attempt(self, messages: Sequence[Message], deadline_s: float | None = None) -> list[Attempted]:
-        """Try once to add the messages in one round trip; nothing is raised and nothing done about failures."""
+        """Try once to send the messages in one round trip; nothing is raised and nothing done about failures."""
         if not messages:
             return []
         if not self._breaker.allows(monotonic()):
@@ -155,7 +155,8 @@ class Sender:
     def _make_up(self, messages: Sequence[Message], attempted: Sequence[Attempted], using: str | None) -> list[Result]:
         """Do what ON_FAILURE says about what could not be added."""
         results = self._published(messages, attempted)
-        spilled = [i for i, error in enumerate(attempted) if self._spills(error, using)]
+        # What is live has no memory: it comes now or not at all.
+        spilled = [i for i, e in enumerate(attempted) if messages[i].live is None and self._spills(e, using)]
         if spilled:
             self._spill(results, messages, spilled, using)
         if self.config.on_failure == "drop":
@@ -211,8 +212,10 @@ class Sender:
 
     # --- pieces
 
-    def _entry(self, message: Message) -> Entry:
+    def _entry(self, message: Message) -> Entry | Live:
         key = stream_key(self.config.key_prefix, message.topic)
+        if message.live is not None:
+            return Live(key, cast("bytes", message.fields[0]), message.live)
         # CloudEvents: an id is unique within its source, the third of the fields.
         source = cast("str", message.fields[5])
         return Entry(key, f"{source}:{message.event_id}", message.fields, message.once, message.token)
@@ -245,19 +248,32 @@ class Sender:
             if isinstance(reply, BusError):
                 results.append(reply)
                 continue
-            results.append(
-                Published(
-                    topic=message.topic,
-                    event_id=message.event_id,
-                    entry_id=reply.entry_id,
-                    state="known" if reply.known else "added",
-                )
-            )
+            results.append(_cast(message, reply) if type(reply) is Cast else _added(message, cast("Appended", reply)))
         return results
 
     def _count(self, what: str, events: int) -> None:
         with self._lock:
             self.counts[what] += events
+
+
+def _added(message: Message, reply: Appended) -> Published:
+    return Published(
+        topic=message.topic,
+        event_id=message.event_id,
+        entry_id=reply.entry_id,
+        state="known" if reply.known else "added",
+    )
+
+
+def _cast(message: Message, reply: Cast) -> Published:
+    return Published(
+        topic=message.topic,
+        event_id=message.event_id,
+        state="sent",
+        receivers=reply.receivers,
+        offset=reply.offset,
+        epoch=reply.epoch,
+    )
 
 
 def _merged(count: int, refused: Mapping[int, BusError], replies: Sequence[Attempted]) -> list[Attempted]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import unwrap
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 from unittest import mock
 from uuid import uuid4
 
@@ -16,15 +16,17 @@ from django.test import override_settings
 
 from . import conf, registry
 from .bus import Bus, Topic, buses
-from .consuming import ConsumeOptions, reader
+from .consuming import ConsumeOptions
 from .consuming import consume as consume_until_idle
+from .consuming import reader as entry_reader
 from .core.events import Event, Message, Published
-from .core.topics import StreamTopic
+from .core.live import LiveReader
+from .core.topics import Address
 from .delivery import Batch
 from .messages import Attributes
 from .runtime.settling import Counts
 from .sending import Attempted, Sender
-from .transport.publish import Appended
+from .transport.publish import Appended, Cast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,7 @@ def capture_events() -> Iterator[list[Captured]]:
     def attempt(self: Sender, messages: Sequence[Message], deadline_s: float | None = None) -> list[Attempted]:
         bus = buses[self.config.alias]
         captured.extend(Captured(bus=bus.alias, event=_event(bus, m), message=m) for m in messages)
-        return [Appended("0-0", known=False) for _ in messages]
+        return [Appended("0-0", known=False) if m.live is None else Cast(0) for m in messages]
 
     async def aattempt(self: Sender, messages: Sequence[Message], deadline_s: float | None = None) -> list[Attempted]:
         return attempt(self, messages)
@@ -85,19 +87,19 @@ def capture_events() -> Iterator[list[Captured]]:
 
 
 def event_for(topic: Topic, data: Any, *, attempt: int = 1, **attributes: Unpack[Attributes]) -> Event[Any]:
-    """Return the Event that a handler would get if `data` were published now; for calling a handler directly.
+    """Return the Event that a handler would get if `data` were published now; for calling a handler or listener.
 
         charge(event_for(ORDERS, OrderEvent(id=7), type="shop.order.created"))
 
     Args:
-        topic: a Stream, or the name of one of the default bus.
+        topic: a Stream or Channel, or the name of one of the default bus.
         data: goes through encoding, validation and decoding.
         attempt: number of the run.
         attributes: as for Stream.publish.
     """
     alias = "default"
     if not isinstance(topic, str):
-        alias = (topic if isinstance(topic, StreamTopic) else topic.stream).bus_alias
+        alias = (topic.topic if isinstance(topic, Address) else topic).bus_alias
     bus = buses[alias]
     return _event(bus, bus.message(topic, data, **attributes), attempt)
 
@@ -156,8 +158,12 @@ _NO_COMMIT = (
 
 
 def _event(bus: Bus, message: Message, attempt: int = 1) -> Event[Any]:
+    if message.live is not None:
+        payloads = registry.channel(bus.alias, message.topic).payloads
+        reader = LiveReader(payloads, max_bytes=bus.config.max_event_bytes)
+        return reader.read(message.topic, cast("bytes", message.fields[0]))
     flat = [field.encode() if isinstance(field, str) else field for field in message.fields]
-    return reader(bus, registry.stream(bus.alias, message.topic), message.topic).read(b"0-0", flat, attempt)
+    return entry_reader(bus, registry.stream(bus.alias, message.topic), message.topic).read(b"0-0", flat, attempt)
 
 
 @contextmanager

@@ -1,10 +1,9 @@
-"""What a project declares: Stream (durable) and Channel (Redis pub/sub)."""
+"""Stream: a durable topic, as a project declares it."""
 
 from __future__ import annotations
 
 import inspect
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar, Unpack, overload
 
@@ -18,7 +17,7 @@ from .core.exceptions import ConfigurationError
 from .core.handlers import Handler
 from .core.payloads import Upcaster
 from .core.policy import Retry
-from .core.topics import Address, ChannelTopic, StreamTopic
+from .core.topics import Address, StreamTopic, caller
 from .inbox import Inbox
 from .messages import Attributes
 from .publishing import PublishOptions
@@ -86,7 +85,7 @@ class Stream(StreamTopic, Generic[T]):
             raise ConfigurationError(f"Stream {name!r}: retention is a Retention(count=…), not {retention!r:.50}.")
         super().__init__(
             name, payload=payload, retention=retention, limit=limit, redact=redact, version=version,
-            bus=bus, declared_in=_caller(),
+            bus=bus, declared_in=caller(),
         )  # fmt: skip
         registry.add_stream(self)
 
@@ -253,7 +252,7 @@ class BoundStream(Address):
     @property
     def bus(self) -> Bus:
         """The bus it belongs to."""
-        return buses[self.stream.bus_alias]
+        return buses[self.topic.bus_alias]
 
     def message(self, data: Any, **attributes: Unpack[Attributes]) -> Message:
         """See Stream.message."""
@@ -266,23 +265,3 @@ class BoundStream(Address):
     async def apublish(self, data: Any, **options: Unpack[PublishOptions]) -> Published:
         """The async twin of `publish`."""
         return await self.bus.apublish(self, data, **options)
-
-
-class Channel(ChannelTopic):
-    """A live topic: Redis pub/sub, without memory. Declared here; it cannot be published to yet.
-
-    Args:
-        name: hierarchical, may hold placeholders: "chat:{room}".
-        payload: as for Stream.
-        bus: alias in REDIS_BUS.
-    """
-
-    def __init__(self, name: str, *, payload: Any = None, bus: str = "default") -> None:
-        super().__init__(name, payload=payload, bus=bus, declared_in=_caller())
-        registry.add_channel(self)
-
-
-def _caller() -> str:
-    """Return where in the project the caller of a constructor stands, for messages."""
-    frame = sys._getframe(2)
-    return f"{frame.f_globals.get('__name__', '?')} line {frame.f_lineno}"

@@ -44,6 +44,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[MAIN] = Server(program, directory=RUN_DIR / "main").start()
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` is: two a core, because tests wait for much. Each has servers of its own, hence the limit."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(2 * cores, 16)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if MAIN in config.stash:
         config.stash[MAIN].close()
@@ -215,6 +221,22 @@ def declare(bus_settings: Callable[..., None]) -> Iterator[Callable[..., Any]]:
     yield make
     for stream in made:
         registry.remove_stream(stream)
+
+
+@pytest.fixture
+def declare_channel(bus_settings: Callable[..., None]) -> Iterator[Callable[..., Any]]:
+    """A factory of channels that are declared for this test, on its bus: declare_channel("chat:{room}", history=5)."""
+    from django_redis_bus import Channel, registry
+
+    made: list[Channel[Any]] = []
+
+    def make(name: str = "chat:{room}", **options: Any) -> Channel[Any]:
+        made.append(Channel(name, **options))
+        return made[-1]
+
+    yield make
+    for channel in made:
+        registry.remove_channel(channel)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import django_redis_bus
 from django_redis_bus.core import config, parsing, sections
 from django_redis_bus.core.causation import Cause
 from django_redis_bus.core.envelope import encode
-from django_redis_bus.core.keys import GroupKeys, dedup_key, stream_key, switches_key
+from django_redis_bus.core.keys import ChannelKeys, GroupKeys, dedup_key, stream_key, switches_key
 from django_redis_bus.core.policy import Reason, Retry
 from django_redis_bus.runtime import worker
 from tests.walkthrough import blocks
@@ -57,6 +57,7 @@ SETTINGS = {
     "The bus": ("REDIS_BUS['default']", config.BusConfig),
     "PUBLISHERS": ("REDIS_BUS['default']['PUBLISHERS']['p']", config.PublisherConfig),
     "STREAMS": ("REDIS_BUS['default']['STREAMS']['s']", config.StreamConfig),
+    "CHANNELS": ("REDIS_BUS['default']['CHANNELS']['c']", config.ChannelConfig),
 }
 
 
@@ -75,6 +76,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
         "LOCATION": "embedded://",
         "PUBLISHERS": {"p": {"TOPIC": "s", "MODEL": "a.B"}},
         "STREAMS": {"s": {"RETENTION": {}}},
+        "CHANNELS": {"c": {}},
     }
     parsing.parse_buses({"default": default})
     return found
@@ -88,7 +90,7 @@ def test_settings_page_has_each_key_and_no_other(asked: dict[str, set[str]]) -> 
         for heading, (place, _) in SETTINGS.items()
     }
     documented[SETTINGS["STREAMS"][0] + "['RETENTION']"] = {"count", "age"}
-    for heading in ("CIRCUIT", "OUTBOX", "INBOX"):
+    for heading in ("CIRCUIT", "OUTBOX", "INBOX", "RELAY"):
         documented[f"REDIS_BUS['default']['{heading}']"] = set(
             first_column(section("reference/settings.md", heading).split("## ")[0])
         )
@@ -96,11 +98,13 @@ def test_settings_page_has_each_key_and_no_other(asked: dict[str, set[str]]) -> 
     assert documented == asked
 
 
-@pytest.mark.parametrize("heading", ["The bus", "PUBLISHERS"])
+@pytest.mark.parametrize("heading", ["The bus", "PUBLISHERS", "CHANNELS", "RELAY"])
 def test_settings_page_has_the_defaults(heading: str) -> None:
     made = {
         "The bus": config.BusConfig(alias="a", location=""),
         "PUBLISHERS": config.PublisherConfig(name="p", topic=""),
+        "CHANNELS": config.ChannelConfig(name="c"),
+        "RELAY": config.RelayConfig(),
     }
     for key, default, *_ in rows(section("reference/settings.md", heading).split("### ")[0]):
         found = CODE.match(key)
@@ -112,7 +116,7 @@ def test_settings_page_has_the_defaults(heading: str) -> None:
             if hasattr(made[heading], name)
             else getattr(made[heading], f"{name}_s", None)
         )
-        if name not in ("channels", "circuit", "outbox", "inbox"):
+        if name not in ("channels", "circuit", "outbox", "inbox", "relay"):
             assert ast.literal_eval(default.strip("`")) == value, key
 
 
@@ -193,6 +197,13 @@ def test_wire_page_has_the_fields_in_their_order() -> None:
     assert [name.replace("<extension>", "tenant") for name in documented] == written
 
 
+def test_wire_page_has_the_members_that_a_channel_adds() -> None:
+    script = (PACKAGE / "transport/lua/cast.lua").read_text()
+    documented = first_column(section("reference/wire-format.md", "Channel messages").partition("### History")[0])
+
+    assert documented == ["data", "ephemeral", *re.findall(r'"(\w+)":"', script)]
+
+
 def test_wire_page_has_the_fields_of_a_dead_letter_in_their_order() -> None:
     script = (PACKAGE / "transport/lua/dead.lua").read_text()
     documented = [name for name in first_column(section("reference/wire-format.md", "Dead letters")) if "dead_" in name]
@@ -212,6 +223,8 @@ def test_wire_page_has_each_side_key_and_no_other() -> None:
     names = [name for name, value in vars(GroupKeys).items() if isinstance(value, property)]
 
     others = {dedup_key(keys.stream, "<id>"), switches_key("shop")}
+    channel = ChannelKeys(stream_key("shop", "chat:lobby"))
+    others |= {channel.live, channel.history, channel.members}
 
     documented = set(first_column(section("reference/wire-format.md", "Side keys")))
     assert documented == {getattr(keys, name) for name in names} | others

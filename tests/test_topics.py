@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 
-from django_redis_bus import Channel, ConfigurationError, PayloadError, Retention, Retry, Stream, UnknownTopic, registry
+from django_redis_bus import Channel, ConfigurationError, PayloadError, Retention, Retry, Stream, registry
 from django_redis_bus.consuming import retention
 from django_redis_bus.core.handlers import Handler
 from django_redis_bus.core.topics import StreamTopic
@@ -253,26 +252,6 @@ def test_an_upcaster_is_kept_for_its_version(declare: Declare) -> None:
 def test_an_upcaster_that_would_never_be_called_is_refused(declare: Declare, version: int, from_version: int) -> None:
     with pytest.raises(ConfigurationError, match="would never be called"):
         declare(version=version).upcaster(from_version=from_version)
-
-
-# --- channels
-
-
-def test_a_channel_is_only_declared(bus_settings: Callable[..., None]) -> None:
-    chat = Channel("chat:{room}")
-    try:
-        assert repr(chat) == "Channel('chat:{room}')"
-        assert registry.find_channel("default", "chat:lobby") is chat
-        with pytest.raises(UnknownTopic):
-            asyncio.run(_publish("chat:lobby"))
-    finally:
-        del registry._channels["default", "chat:{room}"]
-
-
-async def _publish(name: str) -> None:
-    from django_redis_bus import bus
-
-    await bus.apublish(name, {})
 
 
 @pytest.mark.parametrize("group", ["two words", "a\nb", "a\x00b", "g" * 201])

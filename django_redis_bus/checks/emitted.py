@@ -14,7 +14,7 @@ from django_redis_bus import registry
 from django_redis_bus.core.config import BusConfig, PublisherConfig
 from django_redis_bus.core.exceptions import ConfigurationError
 from django_redis_bus.core.patterns import Pattern
-from django_redis_bus.core.topics import StreamTopic
+from django_redis_bus.core.topics import ChannelTopic, StreamTopic
 from django_redis_bus.publishers import models, signals
 
 _CLOSE = 0.8
@@ -39,11 +39,11 @@ def of_bus(bus: BusConfig) -> dict[str, Emitted]:
     found: dict[str, Emitted] = {}
     for config in bus.publishers.values():
         try:
-            stream = stream_of(bus.alias, config.topic)
+            stream = topic_of(bus.alias, config.topic)
             patterns = _types(bus, config)
         except (ConfigurationError, LookupError, ValueError):
             continue
-        if stream is None:
+        if not isinstance(stream, StreamTopic):
             continue
         emitted = found.setdefault(stream.name, Emitted())
         emitted.types.update(p.text for p in patterns if not p.parameters)
@@ -51,12 +51,16 @@ def of_bus(bus: BusConfig) -> dict[str, Emitted]:
     return found
 
 
-def stream_of(alias: str, topic: str) -> StreamTopic | None:
-    """Return the declared stream that a TOPIC leads to. Raises ConfigurationError if it is no topic name."""
+def topic_of(alias: str, topic: str) -> StreamTopic | ChannelTopic | None:
+    """Return the declared stream or channel that a TOPIC leads to. Raises ConfigurationError if it is no topic name."""
     pattern = Pattern(topic)
     # What a placeholder becomes: any one segment. A declared pattern may call it otherwise.
     example = pattern.format(dict.fromkeys(pattern.parameters, "x"))
-    return registry.find_stream(alias, topic) or registry.find_stream(alias, example)
+    for find in (registry.find_stream, registry.find_channel):
+        found = find(alias, topic) or find(alias, example)
+        if found is not None:
+            return found
+    return None
 
 
 def model_types(model: type[Model], config: PublisherConfig) -> dict[str, Pattern]:

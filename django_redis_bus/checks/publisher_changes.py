@@ -14,7 +14,7 @@ from django_redis_bus.core.exceptions import ConfigurationError
 from django_redis_bus.core.payloads import type_name
 from django_redis_bus.publishers.models import data_fields
 
-from .emitted import model_types, stream_of
+from .emitted import model_types, topic_of
 
 NAME = "changes"
 
@@ -38,7 +38,7 @@ def check_changes(alias: str, config: PublisherConfig, model: type[Model], place
         yield Error(f"{at} tells old and new values of no column: none is named.", hint=hint, id="bus.E122")
     try:
         names = set() if config.payload is not None else set(data_fields(model, config))
-        stream = stream_of(alias, config.topic)
+        topic = topic_of(alias, config.topic)
         updated = model_types(model, config)["updated"].text
     except ConfigurationError:
         return
@@ -48,17 +48,17 @@ def check_changes(alias: str, config: PublisherConfig, model: type[Model], place
             hint="Leave that column out of FIELDS, or build the data in a PAYLOAD function under another name.",
             id="bus.E124",
         )
-    if stream is None:
+    if topic is None:
         return
-    by_type = stream.payloads.by_type
-    kind = stream.payloads.single if by_type is None else by_type.get(updated)
+    by_type = topic.payloads.by_type
+    kind = topic.payloads.single if by_type is None else by_type.get(updated)
     info = msgspec.inspect.type_info(kind)
     if not isinstance(info, msgspec.inspect.StructType | msgspec.inspect.DataclassType | msgspec.inspect.TypedDictType):
         return
     if NAME not in [field.encode_name for field in info.fields]:
         yield Error(
-            f"{at} puts {NAME!r} into the data, and {type_name(kind)}, the payload type of {updated!r} in stream "
-            f"{stream.name!r}, has no such field: no handler would see it.",
+            f"{at} puts {NAME!r} into the data, and {type_name(kind)}, the payload type of {updated!r} in {topic.what} "
+            f"{topic.name!r}, has no such field: no handler would see it.",
             hint=f"Add a field to {type_name(kind)}: {NAME}: dict[str, Any] | None = None.",
             id="bus.E123",
         )

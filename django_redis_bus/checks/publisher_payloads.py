@@ -14,7 +14,7 @@ from django_redis_bus.core.exceptions import ConfigurationError
 from django_redis_bus.core.payloads import type_name
 from django_redis_bus.publishers.models import ACTIONS, data_fields
 
-from .emitted import model_types, stream_of
+from .emitted import model_types, topic_of
 
 
 def check_payload(alias: str, config: PublisherConfig, model: type[Model], place: str) -> Iterator[CheckMessage]:
@@ -26,25 +26,25 @@ def check_payload(alias: str, config: PublisherConfig, model: type[Model], place
     if config.payload is not None:
         return
     try:
-        stream = stream_of(alias, config.topic)
+        topic = topic_of(alias, config.topic)
         types = model_types(model, config)
         names = set(data_fields(model, config))
     except ConfigurationError:
         return
-    if stream is None:
+    if topic is None:
         return
     told: set[tuple[str, ...]] = set()
     for action, event_type in types.items():
-        by_type = stream.payloads.by_type
-        kind = stream.payloads.single if by_type is None else by_type.get(event_type.text)
+        by_type = topic.payloads.by_type
+        kind = topic.payloads.single if by_type is None else by_type.get(event_type.text)
         there = names | {"m2m"} if action == "m2m_changed" else names
         missing = tuple(name for name in _required(kind) if name not in there)
         if not missing or action not in ACTIONS or (type_name(kind), *missing) in told:
             continue
         told.add((type_name(kind), *missing))
         yield Error(
-            f"{place} sends {event_type.text!r} without what {type_name(kind)}, its payload type in stream "
-            f"{stream.name!r}, requires: {', '.join(missing)}.",
+            f"{place} sends {event_type.text!r} without what {type_name(kind)}, its payload type in {topic.what} "
+            f"{topic.name!r}, requires: {', '.join(missing)}.",
             hint=_hint(model, missing),
             id="bus.E121",
         )

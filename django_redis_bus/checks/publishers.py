@@ -256,13 +256,12 @@ class _Entry:
         if any(registry.find_stream(self.alias, n) is not None for n in names):
             return
         if any(registry.find_channel(self.alias, n) is not None for n in names):
-            hint = "Declare it as a Stream, or remove the publisher."
-            yield self.error(
-                "E112", "TOPIC", f"is the channel {name!r}: publishing to channels is not available yet", hint
-            )
+            if self.config.delivery == "outbox":
+                hint = "A live message has no memory. Use 'on_commit' or 'immediate', or publish to a stream."
+                yield self.error("E112", "DELIVERY", f"is 'outbox', and TOPIC is the channel {name!r}", hint)
             return
         hint = f"Declare it: REDIS_BUS[{self.alias!r}]['STREAMS'][{name!r}] = {{}}, or Stream({name!r}) in a topics.py."
-        yield self.error("E111", "TOPIC", f"is {name!r}, and bus {self.alias!r} has no such stream", hint)
+        yield self.error("E111", "TOPIC", f"is {name!r}, and bus {self.alias!r} has no such stream or channel", hint)
 
     def type(self) -> Iterator[CheckMessage]:
         text = self.config.type

@@ -15,6 +15,7 @@ from ..core.exceptions import ConfigurationError, did_you_mean
 from ..core.payloads import Payloads, type_name
 from ..core.redaction import EACH, Path, parse_path
 from ..core.serializers import is_model
+from ..core.topics import ChannelTopic, StreamTopic
 
 _WITH_FIELDS = (types.StructType, types.DataclassType, types.TypedDictType, types.NamedTupleType)
 _WITH_ITEMS = (types.ListType, types.SetType, types.FrozenSetType, types.VarTupleType)
@@ -23,25 +24,28 @@ _OPAQUE = (types.AnyType, types.CustomType, types.ExtType, types.RawType)
 
 
 def check_redaction(configs: Mapping[str, BusConfig]) -> list[CheckMessage]:
-    """bus.E019, W011: what cannot be a path, and paths that the stream's payload type does not have."""
+    """bus.E019, W011: what cannot be a path, and paths that the topic's payload type does not have."""
     messages: list[CheckMessage] = []
     for alias, config in configs.items():
-        for stream in registry.streams(alias):
-            configured = config.streams.get(stream.name)
+        topics: list[StreamTopic | ChannelTopic] = [*registry.streams(alias), *registry.channels(alias)]
+        for topic in topics:
+            is_stream = isinstance(topic, StreamTopic)
+            section = "STREAMS" if is_stream else "CHANNELS"
+            configured = config.streams.get(topic.name) if is_stream else config.channels.get(topic.name)
             in_settings = configured.redact if configured else ()
-            place = f"REDIS_BUS[{alias!r}]['STREAMS'][{stream.name!r}]['REDACT']" if in_settings else repr(stream)
-            for text in in_settings or stream.redact:
+            place = f"REDIS_BUS[{alias!r}][{section!r}][{topic.name!r}]['REDACT']" if in_settings else repr(topic)
+            for text in in_settings or topic.redact:
                 try:
                     path = parse_path(text)
                 except ConfigurationError as error:
                     messages.append(Error(f"{place}: {error}", hint="Example: 'card.number'.", id="bus.E019"))
                     continue
                 # The data of older versions had other fields, and an upcaster may quote them.
-                known = None if stream.payloads.upcasters else lost(stream.payloads, path)
+                known = None if topic.payloads.upcasters else lost(topic.payloads, path)
                 if known is not None:
                     messages.append(
                         CheckWarning(
-                            f"{place}: {text!r} hides nothing: {_kinds(stream.payloads)} has no such field.",
+                            f"{place}: {text!r} hides nothing: {_kinds(topic.payloads)} has no such field.",
                             hint=did_you_mean(*known).strip() if known[1] else "There are no fields so far down.",
                             id="bus.W011",
                         )

@@ -15,6 +15,8 @@ RESERVED = {
     "specversion", "id", "source", "type", "time", "subject", "partitionkey", "dataschema", "traceparent",
     "correlationid", "causationid", "hops", "data", "datacontenttype",
 }  # fmt: skip
+# What Redis or the publisher adds to a channel's message.
+_OF_CHANNELS = {"epoch", "offset", "ephemeral", "foreign"}
 # Control characters, lone surrogates and noncharacters (CloudEvents 1.0.2, "Type System", String).
 _PLANE_ENDS = "".join(chr(plane * 0x10000 + last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
 _FORBIDDEN = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef{_PLANE_ENDS}]")
@@ -40,7 +42,7 @@ def attribute(name: str, value: object) -> str:
 
 def extension(name: object) -> str:
     """Return the name of an extension attribute if it is one. Raises PayloadError."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in RESERVED:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in RESERVED | _OF_CHANNELS:
         raise PayloadError(
             f"{name!r} is no name for an extension: at most 40 lower-case letters and digits that no attribute uses.",
             path=str(name),

@@ -59,6 +59,52 @@ class StreamConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelConfig:
+    """One entry of CHANNELS; None where it does not say."""
+
+    name: str
+    history: int | None = None
+    history_age_s: float | None = None
+    can_join: str | None = None
+    """A permission ("chat.view_room") or the dotted path of a function (two dots or more)."""
+    can_publish: str | None = None
+    presence: bool | None = None
+    redact: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayConfig:
+    """RELAY: what browsers may do, and how much of it."""
+
+    queue: int = 256
+    """Messages that wait for one slow browser; then its socket is closed, and resumes."""
+    message_bytes: int = 16_384
+    """The longest frame that a browser may send."""
+    rate: float = 10.0
+    """Frames per second that a browser may send on the long run."""
+    burst: int = 30
+    """Frames that it may send at once."""
+    rooms: int = 50
+    """Topics that one socket may be in."""
+    recheck_s: float = 30.0
+    """How often it is asked again whether a browser may stay."""
+    presence_s: float = 30.0
+    """How long a member is shown after the last sign of life of its process."""
+    keepalive_s: float = 15.0
+    """How often a silent connection is proved to be alive."""
+    spread_s: float = 10.0
+    """Over how long browsers spread their return when a server goes."""
+    history: int = 1_000
+    """Messages that are given at most when a browser joins or resumes."""
+    push: tuple[str, ...] = ()
+    """Channels that each browser joins without asking: "notifications", "user:{user.pk}"."""
+    origins: tuple[str, ...] | None = None
+    """Origins of the pages that may connect; None for the hosts in ALLOWED_HOSTS."""
+    identity: str | None = None
+    """Dotted path of the function that says who a user is to the other browsers; None for id and name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublisherConfig:
     """One entry of PUBLISHERS."""
 
@@ -129,4 +175,5 @@ class BusConfig:
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     publishers: Mapping[str, PublisherConfig] = field(default_factory=dict)
     streams: Mapping[str, StreamConfig] = field(default_factory=dict)
-    channels: tuple[str, ...] = ()
+    channels: Mapping[str, ChannelConfig] = field(default_factory=dict)
+    relay: RelayConfig = RelayConfig()

@@ -38,11 +38,11 @@ class UnknownTopic(BusError, LookupError):
     """A topic that neither settings nor code declare."""
 
     @classmethod
-    def among(cls, name: str, known: Iterable[str], *, alias: str) -> UnknownTopic:
-        """Build the error for `name`, listing the topics that bus `alias` knows."""
+    def among(cls, name: str, known: Iterable[str], *, alias: str, what: str = "stream") -> UnknownTopic:
+        """Build the error for `name`, listing the topics that bus `alias` knows; `what` is "stream" or "channel"."""
         return cls(
-            f"Bus {alias!r} knows no stream {name!r}. {did_you_mean(name, known)}"
-            f"Declare it in REDIS_BUS[{alias!r}]['STREAMS'] or as Stream({name!r}) in a topics.py."
+            f"Bus {alias!r} knows no {what} {name!r}. {did_you_mean(name, known)}"
+            f"Declare it in REDIS_BUS[{alias!r}]['{what.upper()}S'] or as {what.capitalize()}({name!r}) in a topics.py."
         )
 
 

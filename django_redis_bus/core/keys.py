@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 def stream_key(prefix: str, topic: str) -> str:
-    """Return the key of a stream: "shop:events:order"."""
+    """Return the key of a stream, or the name of a channel, in Redis: "shop:events:order"."""
     return f"{prefix}:{topic}" if prefix else topic
 
 
@@ -22,6 +22,34 @@ def dedup_key(stream: str, name: str) -> str:
 def switches_key(prefix: str) -> str:
     """Return the key of the set of publishers that are switched off at run time."""
     return f"{prefix}:publishers:off" if prefix else "publishers:off"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelKeys:
+    """The name of one channel in Redis, and the keys beside it."""
+
+    channel: str
+    """See `stream_key`."""
+
+    @property
+    def live(self) -> str:
+        """Hash of the history's epoch and the number of its last message (n)."""
+        return f"{{{self.channel}}}:live"
+
+    @property
+    def history(self) -> str:
+        """Stream of the newest messages; the id of each is its offset."""
+        return f"{{{self.channel}}}:history"
+
+    @property
+    def members(self) -> str:
+        """Sorted set of the sockets in the room, and of whom -> ms when each expires."""
+        return f"{{{self.channel}}}:members"
+
+    @property
+    def people(self) -> str:
+        """Hash of the users in the room -> how many sockets, and what the others see (JSON)."""
+        return f"{{{self.channel}}}:people"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

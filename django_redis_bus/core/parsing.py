@@ -14,6 +14,7 @@ from .config import (
     StreamConfig,
 )
 from .exceptions import ConfigurationError
+from .live_parsing import channel, relay
 from .patterns import Pattern
 from .sections import (
     SCHEMES,
@@ -34,7 +35,7 @@ from .sections import (
 _BUS_KEYS = {
     "LOCATION", "KEY_PREFIX", "SOURCE", "SERIALIZER", "COMPRESS_OVER", "MAX_EVENT_BYTES", "LEASE", "DRAIN", "DEADLINE",
     "ON_FAILURE", "DEDUPLICATE", "CIRCUIT", "OUTBOX", "INBOX", "MAX_HOPS", "MIDDLEWARE", "OPTIONS", "PUBLISHERS",
-    "STREAMS", "CHANNELS",
+    "STREAMS", "CHANNELS", "RELAY",
 }  # fmt: skip
 
 
@@ -124,11 +125,12 @@ def _bus(alias: str, raw: object, problems: list[Problem]) -> BusConfig:
             for name, entry in s.get("STREAMS", mapping, "a mapping of name to options", {}).items()
             if _is_topic(place, name, problems)
         },
-        channels=tuple(
-            name
-            for name in s.get("CHANNELS", mapping, "a mapping of name to options", {})
+        channels={
+            name: channel(f"{place}['CHANNELS'][{name!r}]", name, entry, problems)
+            for name, entry in s.get("CHANNELS", mapping, "a mapping of name to options", {}).items()
             if _is_topic(place, name, problems)
-        ),
+        },
+        relay=relay(f"{place}['RELAY']", s.get("RELAY", mapping, "a mapping", {}), problems),
     )
     s.finish()
     return config

@@ -1,4 +1,4 @@
-"""What the data of a stream may be: payload types, schema versions, upcasters."""
+"""What the data of a topic may be: payload types, schema versions, upcasters."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import msgspec.inspect
 
+from .attributes import split_version
 from .exceptions import ConfigurationError, PayloadError, UnreadableEntry, did_you_mean
 from .policy import Reason
 from .serializers import Decode, Serializer, dec_hook, is_model
@@ -23,19 +24,21 @@ def type_name(kind: object) -> str:
 
 
 class Payloads:
-    """The payload type or types of one stream.
+    """The payload type or types of one stream or channel.
 
     Args:
-        topic: the stream's name, for messages.
+        topic: its name, for messages.
         payload: None (any plain values), one type for every event, or a mapping of event type to payload type. Types
             are whatever msgspec reads: dataclass, TypedDict, msgspec.Struct, and pydantic models.
         version: the current schema version of all of them.
+        what: "Stream" or "Channel", for messages.
     """
 
-    def __init__(self, topic: str, payload: Any, version: int) -> None:
+    def __init__(self, topic: str, payload: Any, version: int, *, what: str = "Stream") -> None:
         if version < 1:
-            raise ConfigurationError(f"Stream {topic!r}: version starts at 1.")
+            raise ConfigurationError(f"{what} {topic!r}: version starts at 1.")
         self.topic = topic
+        self._what = what
         self.version = version
         self.by_type: dict[str, Any] | None = dict(payload) if isinstance(payload, Mapping) else None
         self.single: Any = Any if payload is None or self.by_type is not None else payload
@@ -51,7 +54,7 @@ class Payloads:
                 raise TypeError(f"nothing is known of {type_name(unknown)}")
         except (TypeError, NameError) as error:
             raise ConfigurationError(
-                f"Stream {self.topic!r}: payload {type_name(kind)} cannot be used: {str(error).rstrip('.')}. "
+                f"{self._what} {self.topic!r}: payload {type_name(kind)} cannot be used: {str(error).rstrip('.')}. "
                 "Use a dataclass, a TypedDict, a msgspec.Struct or a pydantic model with resolvable annotations."
             ) from error
 
@@ -67,7 +70,7 @@ class Payloads:
         except KeyError:
             raise UnreadableEntry(
                 Reason.UNKNOWN_TYPE,
-                f"Stream {self.topic!r} declares no event type {event_type[:200]!r}. "
+                f"{self._what} {self.topic!r} declares no event type {event_type[:200]!r}. "
                 f"{did_you_mean(event_type, self.by_type)}",
             ) from None
 
@@ -77,6 +80,15 @@ class Payloads:
             return None
         fits = [name for name, kind in self.by_type.items() if kind is type(data)]
         return fits[0] if len(fits) == 1 else None
+
+    def resolve(self, event_type: str, schema: str | None) -> tuple[str, int]:
+        """Return the type and the schema version that an event of this type and `dataschema` on the wire has."""
+        version: int | None = None
+        if schema is not None:
+            version = split_version(schema)[1]
+        elif event_type not in (self.by_type or ()):
+            event_type, version = split_version(event_type)
+        return event_type, 1 if version is None else version
 
     def decoder(self, event_type: str, version: int, serializer: Serializer) -> Decode:
         """Return the function from data bytes to typed data for events of this type and version.
@@ -122,13 +134,15 @@ class Payloads:
         if version > self.version:
             raise UnreadableEntry(
                 Reason.UNKNOWN_VERSION,
-                f"schema version {version} of stream {self.topic!r} is newer than {self.version}, the newest here",
+                f"schema version {version} of {self._what.lower()} {self.topic!r} is newer than {self.version}, "
+                "the newest here",
             )
         missing = [v for v in range(version, self.version) if v not in self.upcasters]
         if missing:
             raise UnreadableEntry(
                 Reason.UNKNOWN_VERSION,
-                f"stream {self.topic!r} has no upcaster from schema version {missing[0]} to {missing[0] + 1}",
+                f"{self._what.lower()} {self.topic!r} has no upcaster from schema version {missing[0]} to "
+                f"{missing[0] + 1}",
             )
         return [self.upcasters[v] for v in range(version, self.version)]
 
@@ -143,7 +157,7 @@ class Payloads:
             self.decoder(event_type, self.version, serializer)(data)
         except UnreadableEntry as error:
             raise PayloadError(
-                f"Stream {self.topic!r}: {error}", topic=self.topic, path=error_path(str(error))
+                f"{self._what} {self.topic!r}: {error}", topic=self.topic, path=error_path(str(error))
             ) from None
 
     def convert(self, event_type: str, value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from .attributes import RESERVED, is_text, split_version
+from .attributes import RESERVED, is_text
 from .envelope import COMPRESSED, DATA
 from .events import Event
 from .exceptions import UnreadableEntry
@@ -178,14 +178,8 @@ class EntryReader:
 
     def _kind(self, content_type: bytes | None, raw_type: bytes, schema: bytes | None) -> _Kind:
         try:
-            event_type = self._text(raw_type)
-            version: int | None = None
-            if schema is not None:
-                version = split_version(self._text(schema))[1]
-            elif event_type not in (self.payloads.by_type or ()):
-                event_type, version = split_version(event_type)
-            if version is None:
-                version = 1
+            said = None if schema is None else self._text(schema)
+            event_type, version = self.payloads.resolve(self._text(raw_type), said)
             kind = _Kind(event_type, self._decode(content_type, event_type, version), None)
         except UnreadableEntry as error:
             kind = _Kind("", _nothing, error)

@@ -92,6 +92,8 @@ class Publisher(ABC):
         bus = buses[self.alias]
         message = bus.message(topic, data, type=type, key=key, subject=subject)
         delivery = cast("Delivery", self.config.delivery)
+        if message.live is not None and delivery == "outbox":
+            raise ConfigurationError(f"channel {topic!r} is live: DELIVERY 'outbox' is for streams")
         try:
             error = deliver(
                 [Outgoing(bus.sender, f"{self.config.name}: {about}", message)], delivery, using or DEFAULT_DB_ALIAS

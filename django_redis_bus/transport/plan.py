@@ -1,6 +1,6 @@
 """How entries are added so that each is there once: which commands, and what their replies mean. No I/O.
 
-The entries of a chunk are sorted by stream, in order, into
+The entries of a chunk are sorted by stream, in order, into (for channels see `casting`)
 
 - batches: runs of at least two entries of one stream. A transaction notes the batch's token and adds them all. If its
   fate remains unknown, the entries are sent again with the token.
@@ -21,13 +21,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any
 
 from redis.exceptions import NoScriptError
 
-from ..core.exceptions import BusError, Unavailable
+from ..core.exceptions import Unavailable
 from ..core.keys import dedup_key
+from .casting import plan_live
 from .scripts import script
+from .steps import Appended, Entry, Live, Outcome, Step
 from .wire import pack
 
 MULTI = pack("MULTI")
@@ -41,82 +43,26 @@ CHUNK_BYTES = 4_000_000
 """Bytes of data per transaction or script, and of all that is written before an answer is read: Redis holds them."""
 
 
-class Entry(NamedTuple):
-    """One entry to add.
-
-    Attributes:
-        key: of the stream.
-        event_id: what tells this event from every other one of the stream.
-        fields: flat: field, value, field, value, …
-        once: an event of this id may have been added before, so look.
-        token: of the batch under which it may have been added before; "" if there was none.
-    """
-
-    key: str
-    event_id: str
-    fields: list[bytes | str]
-    once: bool = False
-    token: str = ""
-
-
-class Appended(NamedTuple):
-    """An entry that is in its stream.
-
-    Attributes:
-        entry_id: given by Redis; None if it was added before, by a batch.
-        known: it had been added before.
-    """
-
-    entry_id: str | None
-    known: bool
-
-
-Outcome: TypeAlias = "Appended | BusError | Exception"
-
-
-class Step(Protocol):
-    """Some commands of a chunk.
-
-    Attributes:
-        indexes: which entries of the chunk they add.
-        size: bytes of their data.
-        replies: how many replies they are owed.
-        token: under which the entries may have been added if the replies never come.
-    """
-
-    @property
-    def indexes(self) -> Sequence[int]: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def replies(self) -> int: ...
-    @property
-    def token(self) -> str: ...
-
-    def pieces(self) -> Iterator[bytes]:
-        """Pack the commands, in pieces: Redis works on one while the next is made."""
-        ...
-
-    def outcomes(self, replies: Sequence[Any]) -> Sequence[Outcome]:
-        """Return what became of the entries, in order, as far as the replies tell: they may end early."""
-        ...
-
-    def again(self, replies: Sequence[Any]) -> Step | None:
-        """Return what has to be sent now, if the server did nothing for want of a script's text."""
-        ...
-
-
-def plan(entries: Sequence[Entry], *, window_ms: int | None, token: Callable[[], str]) -> dict[str, list[Step]]:
-    """Return the steps that add the entries of one chunk, by stream, each stream's in order.
+def plan(entries: Sequence[Entry | Live], *, window_ms: int | None, token: Callable[[], str]) -> dict[str, list[Step]]:
+    """Return the steps that send the entries of one chunk, by stream or channel, in order.
 
     Args:
         window_ms: how long an id or token is remembered; None for no memory at all.
         token: returns a new random name for a batch.
     """
-    if len(entries) == 1 and not (entries[0].once or entries[0].token):  # the most frequent case by far
-        return {entries[0].key: [Alone(entries[0], (0,), window_ms)]}
+    if len(entries) == 1:  # the most frequent case by far
+        first = entries[0]
+        if isinstance(first, Live):
+            return plan_live(entries, (0,))
+        if not (first.once or first.token):
+            return {first.key: [Alone(first, (0,), window_ms)]}
     streams: dict[str, list[_Run]] = {}
-    for index, (key, _, fields, once, known_as) in enumerate(entries):
+    live: list[int] = []
+    for index, entry in enumerate(entries):
+        if isinstance(entry, Live):
+            live.append(index)
+            continue
+        key, _, fields, once, known_as = entry
         looked_up = window_ms is not None and (once or known_as != "")
         bulk = len(fields[-1])  # the data; the rest is small beside what matters here
         runs = streams.setdefault(key, [])
@@ -124,7 +70,8 @@ def plan(entries: Sequence[Entry], *, window_ms: int | None, token: Callable[[],
             runs.append(_Run(looked_up, [], 0))
         runs[-1].indexes.append(index)
         runs[-1].size += bulk
-    return {key: [_step(entries, run, window_ms, token) for run in runs] for key, runs in streams.items()}
+    steps = {key: [_step(entries, run, window_ms, token) for run in runs] for key, runs in streams.items()}
+    return {**steps, **plan_live(entries, live)} if live else steps
 
 
 @dataclass(slots=True)
@@ -138,7 +85,7 @@ class _Run:
         return self.looked_up is looked_up and len(self.indexes) < most and self.size + bulk <= CHUNK_BYTES
 
 
-def _step(entries: Sequence[Entry], run: _Run, window_ms: int | None, token: Callable[[], str]) -> Step:
+def _step(entries: Sequence[Any], run: _Run, window_ms: int | None, token: Callable[[], str]) -> Step:
     if run.looked_up:
         assert window_ms is not None
         return Once(run.indexes, run.size, _arguments(entries, run.indexes, window_ms))
@@ -155,6 +102,7 @@ class Alone:
     indexes: Sequence[int]
     window_ms: int | None
     token: str = ""
+    in_order: bool = True
 
     @property
     def size(self) -> int:
@@ -187,11 +135,12 @@ class Alone:
 class Batch:
     """Entries of one stream, added all or none, under a token if there is a window."""
 
-    entries: Sequence[Entry]
+    entries: Sequence[Any]
     indexes: Sequence[int]
     size: int
     window_ms: int | None
     token: str
+    in_order: bool = True
 
     @property
     def replies(self) -> int:
@@ -227,6 +176,7 @@ class Once:
     by_text: bool = False
     replies: int = 1
     token: str = ""
+    in_order: bool = True
 
     def pieces(self) -> Iterator[bytes]:
         append = script("append")
@@ -266,13 +216,13 @@ def _added(replies: Sequence[Any]) -> list[Any]:
     return [Appended(reply.decode(), False) if type(reply) is bytes else reply for reply in replies]
 
 
-def _xadds(entries: Sequence[Entry], indexes: Sequence[int]) -> Iterator[bytes]:
+def _xadds(entries: Sequence[Any], indexes: Sequence[int]) -> Iterator[bytes]:
     for at in range(0, len(indexes), PER_PIECE):
         some = [entries[i] for i in indexes[at : at + PER_PIECE]]
         yield b"".join([pack("XADD", key, "*", *fields) for key, _, fields, _, _ in some])
 
 
-def _arguments(entries: Sequence[Entry], indexes: Sequence[int], window_ms: int) -> tuple[str | bytes | int, ...]:
+def _arguments(entries: Sequence[Any], indexes: Sequence[int], window_ms: int) -> tuple[str | bytes | int, ...]:
     key = entries[indexes[0]].key
     ids = [dedup_key(key, entries[i].event_id) for i in indexes]
     tokens = list(dict.fromkeys(entries[i].token for i in indexes if entries[i].token))

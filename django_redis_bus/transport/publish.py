@@ -1,4 +1,4 @@
-"""Append events: any number of entries in few round trips, one result for each, each added once."""
+"""Send events, to streams and channels: any number in few round trips, one result for each."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from ..core.exceptions import AccessRefused, BusError, TransportError, Unavailab
 from .clients import Clients
 from .errors import translate
 from .exchange import aperform, perform
-from .plan import CHUNK_BYTES, Appended, Entry, Outcome, Step, plan
+from .plan import CHUNK_BYTES, plan
+from .steps import Appended, Cast, Done, Entry, Live, Outcome, Step
 
-__all__ = ["CHUNK", "CHUNK_BYTES", "Appended", "Entry", "aappend", "append"]
+__all__ = ["CHUNK", "CHUNK_BYTES", "Appended", "Cast", "Done", "Entry", "Live", "aappend", "append"]
 
 CHUNK = 1_000
 """Entries that have one deadline; more at once would only grow the buffers of both sides."""
@@ -23,19 +24,20 @@ _TROUBLE = (TransportError, AccessRefused)
 
 
 def append(
-    clients: Clients, entries: Sequence[Entry], *, window_s: float | None, deadline_s: float
-) -> list[Appended | BusError]:
-    """Add every entry that its stream does not know yet; return a result for each, in order. Raises nothing.
+    clients: Clients, entries: Sequence[Entry | Live], *, window_s: float | None, deadline_s: float
+) -> list[Done | BusError]:
+    """Add every entry that its stream does not know yet, publish every message; return a result for each, in order.
 
-    What was under way when the deadline passed or the connection broke may have been added: its result is Unavailable,
-    and it is added once if it is sent again within the window, with `once` and with the error's token. When the server
-    is in trouble, nothing is added to a stream behind an entry that was not: it may still come, by another way.
+    Raises nothing. What was under way when the deadline passed or the connection broke may have been added: its result
+    is Unavailable, and it is added once if it is sent again within the window, with `once` and with the error's token
+    (a channel's message would be published twice). When the server is in trouble, nothing is added to a stream behind
+    an entry that was not: it may still come, by another way.
 
     Args:
         window_s: how long ids and batches are remembered; None for plain XADDs, of which nothing is remembered.
         deadline_s: for each piece of CHUNK entries. After the first that gets no answer nothing more is sent.
     """
-    results: list[Appended | BusError] = []
+    results: list[Done | BusError] = []
     blocked: dict[str, BusError] = {}
     for at in range(0, len(entries), CHUNK):
         work = _Chunk(entries[at : at + CHUNK], window_s, clients.where, blocked)
@@ -48,10 +50,10 @@ def append(
 
 
 async def aappend(
-    clients: Clients, entries: Sequence[Entry], *, window_s: float | None, deadline_s: float
-) -> list[Appended | BusError]:
+    clients: Clients, entries: Sequence[Entry | Live], *, window_s: float | None, deadline_s: float
+) -> list[Done | BusError]:
     """The async twin of `append`."""
-    results: list[Appended | BusError] = []
+    results: list[Done | BusError] = []
     blocked: dict[str, BusError] = {}
     for at in range(0, len(entries), CHUNK):
         work = _Chunk(entries[at : at + CHUNK], window_s, clients.where, blocked)
@@ -63,7 +65,7 @@ async def aappend(
     return _completed(results, len(entries))
 
 
-def _completed(results: list[Appended | BusError], count: int) -> list[Appended | BusError]:
+def _completed(results: list[Done | BusError], count: int) -> list[Done | BusError]:
     missing = count - len(results)
     if missing:
         reason = next(str(result) for result in reversed(results) if isinstance(result, Unavailable))
@@ -82,11 +84,12 @@ class _Chunk:
     """
 
     def __init__(
-        self, entries: Sequence[Entry], window_s: float | None, where: str, blocked: dict[str, BusError]
+        self, entries: Sequence[Entry | Live], window_s: float | None, where: str, blocked: dict[str, BusError]
     ) -> None:
         window_ms = None if window_s is None else max(1, int(window_s * 1000))
-        self.results: list[Appended | BusError] = [None] * len(entries)  # type: ignore[list-item]
+        self.results: list[Done | BusError] = [None] * len(entries)  # type: ignore[list-item]
         self.stale = False
+        self._stale_because: BusError | None = None
         self._where = where
         self._blocked = blocked
         self._left = plan(entries, window_ms=window_ms, token=_token)
@@ -129,14 +132,14 @@ class _Chunk:
                 continue
             trouble = self._note(step, replies)
             del self._left[key][0]
-            if trouble is not None:
+            if trouble is not None and step.in_order:
                 self._block(key, trouble)
             elif not self._left[key]:
                 del self._left[key]
         if self.stale:
-            reason = next(error for error in reversed(self._blocked.values()) if isinstance(error, Unavailable))
+            assert self._stale_because is not None
             for key in list(self._left):
-                self._block(key, reason)
+                self._block(key, self._stale_because)
         if self._left:
             self._prepare()
         else:
@@ -172,7 +175,7 @@ class _Chunk:
         trouble = None
         results = self.results
         for index, outcome in zip(step.indexes, step.outcomes(replies), strict=False):
-            if type(outcome) is Appended:
+            if type(outcome) is Appended or type(outcome) is Cast:
                 results[index] = outcome
             else:
                 results[index] = error = self._refused(outcome)
@@ -194,6 +197,7 @@ class _Chunk:
         error = outcome if isinstance(outcome, BusError) else translate(outcome, where=self._where)
         if isinstance(error, Unavailable):
             self.stale = True
+            self._stale_because = error
         return error
 
 

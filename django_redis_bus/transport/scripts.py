@@ -1,7 +1,7 @@
 """The Lua scripts, each a file that opens with what it guarantees.
 
 Those that keep the books are flagged `allow-oom`: on a full Redis they must go on, for only acks and trimming make room
-again. append.lua and dead.lua add entries, so Redis may refuse them; a dead letter stays pending then.
+again. append.lua, cast.lua and dead.lua add entries, so Redis may refuse them; a dead letter stays pending then.
 """
 
 from __future__ import annotations

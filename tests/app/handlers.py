@@ -17,7 +17,7 @@ import time
 from importlib import import_module
 from typing import Any
 
-from django_redis_bus import Event, Retry, Stream
+from django_redis_bus import Channel, Event, Retry, Stream
 
 LOG = os.environ.get("BUS_TEST_LOG", "")
 SOON = Retry(max_attempts=3, backoff_s=0.05, factor=1)
@@ -82,3 +82,22 @@ if LOG:
     def slow(event: Event[Any]) -> None:
         time.sleep(0.3)
         note(event, "done", "slow")
+
+    # Listeners of chat rooms; a line is "<async|sync> <room> <data>". "fail" and "hang" are what they do.
+    CHAT = Channel("chat:{room}")
+
+    def hear(kind: str, room: str, data: Any) -> None:
+        if data == "fail":
+            raise ValueError("as asked")
+        with open(LOG, "a") as file:
+            file.write(f"{kind} {room} {data}\n")
+        if data == "hang":
+            time.sleep(30)
+
+    @CHAT.listener()
+    async def hear_async(event: Event[Any], room: str) -> None:
+        hear("async", room, event.data)
+
+    @CHAT.listener()
+    def hear_sync(event: Event[Any], room: str) -> None:
+        hear("sync", room, event.data)

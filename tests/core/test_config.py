@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_redis_bus.core.config import BusConfig, CircuitConfig, Limit, OutboxConfig, Retention, StreamConfig
+from django_redis_bus.core.config import (
+    BusConfig,
+    ChannelConfig,
+    CircuitConfig,
+    Limit,
+    OutboxConfig,
+    RelayConfig,
+    Retention,
+    StreamConfig,
+)
 from django_redis_bus.core.exceptions import ConfigurationError
 from django_redis_bus.core.parsing import parse_buses
 from django_redis_bus.core.sections import Problem, duration_s
@@ -70,7 +79,8 @@ def test_everything_that_can_be_said() -> None:
     assert config.streams["tenant:{t}"].limit == Limit(age_s=300.0, on_full="trim")
     assert (config.max_hops, config.middleware, config.options) == (1, ("a.B",), {"ssl_ca_certs": "x"})
     assert config.streams["events:order"].retention == Retention(count=5, age_s=604_800.0)
-    assert config.channels == ("chat:{room}",)
+    assert config.channels == {"chat:{room}": ChannelConfig(name="chat:{room}")}
+    assert config.relay == RelayConfig()
     publisher = config.publishers["p"]
     assert (publisher.name, publisher.topic, publisher.fields) == ("p", "events:order", "__all__")
     assert (publisher.actions, publisher.delivery, publisher.on_error) == (("created",), "on_commit", "log")

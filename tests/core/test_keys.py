@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
-from django_redis_bus.core.keys import GroupKeys, stream_key
+from django_redis_bus.core.keys import ChannelKeys, GroupKeys, stream_key
 
 SIDE = ["dead", "groups", "retry", "consumers", "failures", "position"]
 
@@ -25,6 +25,13 @@ def test_the_side_keys() -> None:
     assert keys.consumers == "{shop:events:order}:billing:consumers"
     assert keys.failures == "{shop:events:order}:billing:failures"
     assert keys.position == "{shop:events:order}:billing:position"
+
+
+def test_the_keys_beside_a_channel_are_in_one_cluster_slot() -> None:
+    keys = ChannelKeys("shop:chat:lobby")
+    assert (keys.live, keys.history) == ("{shop:chat:lobby}:live", "{shop:chat:lobby}:history")
+    assert keys.members == "{shop:chat:lobby}:members"
+    assert len({key_slot(key.encode()) for key in (keys.live, keys.history, keys.members, keys.channel)}) == 1
 
 
 TOPICS = st.from_regex(re.compile(r"[A-Za-z0-9_.\-:@+]{1,30}"), fullmatch=True)

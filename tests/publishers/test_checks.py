@@ -130,10 +130,11 @@ def test_e111_undeclared_topic(check: Check) -> None:
     one(check(TOPIC="events:{status}"), "E111", "TOPIC")
 
 
-def test_e112_a_channel(check: Check) -> None:
+def test_e112_a_live_message_cannot_wait_in_the_outbox(check: Check) -> None:
     for topic in ("chat:{status}", "chat:lobby"):
-        message = one(check(TOPIC=topic), "E112", "TOPIC")
-        assert "publishing to channels is not available yet" in message.msg
+        one(check(TOPIC=topic, DELIVERY="outbox"), "E112", "DELIVERY", "'on_commit'")
+        assert check(TOPIC=topic, DELIVERY="on_commit") == []
+        assert check(TOPIC=topic, DELIVERY="immediate") == []
 
 
 def test_e113_placeholder_that_the_model_lacks(check: Check) -> None:

@@ -10,7 +10,7 @@ import redis
 
 from django_redis_bus.core.exceptions import BusError
 from django_redis_bus.transport.clients import Clients
-from django_redis_bus.transport.publish import Appended, Entry, aappend, append
+from django_redis_bus.transport.publish import Done, Entry, Live, aappend, append
 
 Connect = Callable[..., Clients]
 WINDOW_S = 60.0
@@ -31,12 +31,12 @@ def entries(prefix: str, count: int, **options: Any) -> list[Entry]:
 
 async def put(
     clients: Clients,
-    what: Sequence[Entry],
+    what: Sequence[Entry | Live],
     colour: str = "sync",
     *,
     window_s: float | None = WINDOW_S,
     deadline_s: float = 5.0,
-) -> list[Appended | BusError]:
+) -> list[Done | BusError]:
     """Append by the sync or by the async way."""
     if colour == "sync":
         return append(clients, what, window_s=window_s, deadline_s=deadline_s)

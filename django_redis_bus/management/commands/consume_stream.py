@@ -27,9 +27,8 @@ from ...outbox.relay import NO_OUTBOX, Relay, RelayOptions
 from ...runtime.stopping import Stopping
 from ...runtime.supervisor import EXIT_CUT_OFF, PARENT_VARIABLE, Supervisor, orphaned, supervised
 from ...runtime.worker import Worker
+from ..options import EXIT_USAGE, add_bus, add_reload, bus_of, count_from
 from ..reloading import run_with_reloader
-
-EXIT_USAGE = 2
 
 
 class Command(BaseCommand):
@@ -41,18 +40,18 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
         add("streams", nargs="*", metavar="STREAM", help="streams to consume; default: all with handlers")
-        add("--bus", default="default", metavar="ALIAS", help="alias in REDIS_BUS (default: default)")
+        add_bus(parser)
         add("--group", action="append", default=[], metavar="GROUP", help="only this group; may be repeated")
         add("--consumer", default="", metavar="NAME", help="consumer name; default: <host>-<free number>")
         add(
             "--threads",
-            type=_count(0),
+            type=count_from(0),
             default=0,
             metavar="N",
             help="run `def` handlers in N threads per group; default 0: one after the other",
         )
-        add("--processes", type=_count(1), default=1, metavar="N", help="run N supervised processes (default 1)")
-        add("--batch", type=_count(1), default=BATCH, metavar="N", help=f"most entries per read (default {BATCH})")
+        add("--processes", type=count_from(1), default=1, metavar="N", help="run N supervised processes (default 1)")
+        add("--batch", type=count_from(1), default=BATCH, metavar="N", help=f"most entries per read (default {BATCH})")
         add(
             "--from",
             default="all",
@@ -61,7 +60,7 @@ class Command(BaseCommand):
             help="where a new group begins: all (default), new, an entry id, or a time like 2026-11-22T08:00:00Z",
         )
         add("--burst", action="store_true", help="end when nothing is left to do now")
-        add("--max-events", type=_count(1), default=None, metavar="N", help="end each group after N events")
+        add("--max-events", type=count_from(1), default=None, metavar="N", help="end each group after N events")
         add(
             "--lease",
             type=_seconds,
@@ -70,10 +69,10 @@ class Command(BaseCommand):
             help="silence after which another consumer takes an entry over (default: LEASE of the bus)",
         )
         add("--relay-outbox", action="store_true", help="also ship the outbox, as relay_outbox does: for small sites")
-        add("--reload", action="store_true", help="restart when code changes")
+        add_reload(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self._check_alias(options["bus"])
+        bus_of(options)
         if options["relay_outbox"] and (options["burst"] or options["processes"] > 1):
             alone = "--burst" if options["burst"] else "--processes"
             raise CommandError(
@@ -93,12 +92,6 @@ class Command(BaseCommand):
             self._exit(self._supervise(options))
         else:
             self._exit(self._consume(options))
-
-    def _check_alias(self, alias: str) -> None:
-        try:
-            buses[alias]
-        except BusError as error:
-            raise CommandError(str(error), returncode=EXIT_USAGE) from error
 
     def _exit(self, code: int) -> None:
         if code == EXIT_CUT_OFF and getattr(self, "_called_from_command_line", False):
@@ -229,17 +222,6 @@ def _backlog(state: Opened, start: str, way: str) -> str:
 def _on_signals(stop: Any) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop())
-
-
-def _count(least: int) -> Any:
-    def whole(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise ValueError
-        return value
-
-    whole.__name__ = f"whole number from {least}"
-    return whole
 
 
 def _seconds(text: str) -> float:
