@@ -17,10 +17,10 @@ from .core.listeners import QUEUE, Listener, Overflow, check_queue, gap_misfit, 
 from .core.topics import Address, ChannelTopic
 from .listening import Here, Heres, MessageReading, Subscription
 from .listening_targets import Heard, Targets, targets_of
-from .runtime.listening import ATTACH_S, Live
-from .runtime.listening_failures import Failures
-from .runtime.listening_queues import queue_for
-from .runtime.listening_worker import END_S
+from .runtime.listening.failures import Failures
+from .runtime.listening.live import ATTACH_S, Live
+from .runtime.listening.queues import queue_for
+from .runtime.listening.worker import END_S
 from .transport.clients import Clients
 
 

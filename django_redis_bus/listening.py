@@ -23,9 +23,9 @@ from .core.redaction import Redaction
 from .core.topics import ChannelTopic
 from .listening_targets import Targets
 from .middleware.connections import Connections
-from .runtime.listening import ATTACH_S, Attachment, Live
-from .runtime.listening_queues import queue_for
-from .runtime.listening_worker import END_S, ListenerWorker
+from .runtime.listening.live import ATTACH_S, Attachment, Live
+from .runtime.listening.queues import queue_for
+from .runtime.listening.worker import END_S, ListenerWorker
 from .transport.clients import Clients
 from .transport.subscriber import RedisSubscriber
 

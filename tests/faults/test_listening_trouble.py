@@ -210,7 +210,7 @@ async def test_the_server_has_other_subscriptions_than_we(
 async def test_a_permission_is_taken_and_given_back(
     own_server: Servers, scene_on: Scenes, prefix: str, monkeypatch: pytest.MonkeyPatch, log: Log
 ) -> None:
-    monkeypatch.setattr("django_redis_bus.runtime.listening.RETRY_REFUSED_S", 0.3)
+    monkeypatch.setattr("django_redis_bus.runtime.listening.live.RETRY_REFUSED_S", 0.3)
     scene = await scene_on(own_server(aof=False))
     client = scene.server.client()
 

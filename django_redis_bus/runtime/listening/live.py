@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any
 
-from ..core.exceptions import BusError, Unavailable
-from ..core.gaps import Gap, Reason
-from ..core.globs import matcher
-from ..core.keys import stream_key
-from ..core.subscribing import Key, Subscriber
-from ..core.telling import loggable, printable
-from .listening_connection import Connection, Route, Routes
-from .listening_session import Entry
+from ...core.exceptions import BusError, Unavailable
+from ...core.gaps import Gap, Reason
+from ...core.globs import matcher
+from ...core.keys import stream_key
+from ...core.subscribing import Key, Subscriber
+from ...core.telling import loggable, printable
+from .connection import Connection, Route, Routes
+from .session import Entry
 
 logger = logging.getLogger("django_redis_bus.listener")
 
@@ -79,7 +79,7 @@ class Live:
 
     Attributes:
         counts: "received", "gaps", "reconnects", "failed"; those who attach add "delivered", "dropped", "unreadable".
-        pressed: queues for which the reading has to wait: see `listening_queues`.
+        pressed: queues for which the reading has to wait: see `queues`.
     """
 
     def __init__(

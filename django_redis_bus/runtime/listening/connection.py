@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any, Protocol
 
-from ..core.exceptions import AccessRefused, BusError
-from ..core.gaps import Reason
-from ..core.subscribing import Subscriber
-from ..core.telling import loggable, printable
-from .listening_session import Entry, Lost, Session
+from ...core.exceptions import AccessRefused, BusError
+from ...core.gaps import Reason
+from ...core.subscribing import Subscriber
+from ...core.telling import loggable, printable
+from .session import Entry, Lost, Session
 
 logger = logging.getLogger("django_redis_bus.listener")
 

@@ -7,8 +7,8 @@ from collections import Counter, OrderedDict, deque
 from time import monotonic
 from typing import Any, TypeAlias
 
-from ..core.gaps import Gap, together
-from ..core.listeners import Overflow
+from ...core.gaps import Gap, together
+from ...core.listeners import Overflow
 
 FAST_S = 0.0001
 GRACE_S = 0.05

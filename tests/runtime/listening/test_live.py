@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from django_redis_bus.core.gaps import Gap
-from django_redis_bus.runtime import listening_connection
-from tests.runtime.listening import Stage
+from django_redis_bus.runtime.listening import connection
+from tests.runtime.listening.stages import Stage
 
 
 @pytest.fixture
 async def stage(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    monkeypatch.setattr(listening_connection, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(connection, "FIRST_WAIT_S", 0.01)
     made = Stage()
     yield made
     await made.live.close()

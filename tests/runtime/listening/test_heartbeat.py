@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from django_redis_bus.runtime import listening_connection, listening_session
-from tests.runtime.listening import Stage
+from django_redis_bus.runtime.listening import connection, session
+from tests.runtime.listening.stages import Stage
 
 
 @pytest.fixture
 async def stage(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    monkeypatch.setattr(listening_connection, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(connection, "FIRST_WAIT_S", 0.01)
     made = Stage()
     yield made
     await made.live.close()
@@ -26,7 +26,7 @@ def message(channel: bytes, data: bytes) -> list[bytes]:
 
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> float:
-    monkeypatch.setattr(listening_session, "TICK_S", 0.02)
+    monkeypatch.setattr(session, "TICK_S", 0.02)
     return 0.02
 
 

@@ -13,8 +13,8 @@ from django_redis_bus.core.events import Event
 from django_redis_bus.core.exceptions import UnreadableEntry
 from django_redis_bus.core.gaps import Gap
 from django_redis_bus.core.listeners import Listener
-from django_redis_bus.runtime.listening_queues import ListenerQueue, queue_for
-from django_redis_bus.runtime.listening_worker import ListenerWorker
+from django_redis_bus.runtime.listening.queues import ListenerQueue, queue_for
+from django_redis_bus.runtime.listening.worker import ListenerWorker
 
 LOST = Gap(topics=("t",), reason="lost", seconds=1)
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any
 
-from ..core.exceptions import BusError, Unavailable
-from ..core.gaps import Reason
-from ..core.subscribing import Key, Subscriber
+from ...core.exceptions import BusError, Unavailable
+from ...core.gaps import Reason
+from ...core.subscribing import Key, Subscriber
 
 TICK_S = 1.0
 SILENT_TICKS = 3

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from django_redis_bus.core.gaps import Gap
-from django_redis_bus.runtime import listening_queues
-from django_redis_bus.runtime.listening_queues import ListenerQueue, queue_for
+from django_redis_bus.runtime.listening import queues
+from django_redis_bus.runtime.listening.queues import ListenerQueue, queue_for
 
 LOST = Gap(topics=("t",), reason="lost", seconds=1)
 
@@ -113,7 +113,7 @@ async def test_one_who_stays_slow_is_told_now_and_then_and_of_all(
 ) -> None:
     # Given a clock of our own, and a listener that takes one message where ten come
     now = 100.0
-    monkeypatch.setattr(listening_queues, "monotonic", lambda: now)
+    monkeypatch.setattr(queues, "monotonic", lambda: now)
     made = Made(5, overflow)
     said = []
     for _ in range(30):
@@ -217,7 +217,7 @@ async def test_block_waits_however_long_it_takes() -> None:
     made = Made(2, "block")
     made.put("a", "b")
     relief = asyncio.create_task(made.queue.relieved())
-    await asyncio.sleep(listening_queues.GRACE_S * 2)
+    await asyncio.sleep(queues.GRACE_S * 2)
     assert not relief.done()
 
     await made.take(1)

@@ -8,7 +8,7 @@ from typing import Any
 
 from django_redis_bus.core.exceptions import Unavailable
 from django_redis_bus.core.subscribing import Key
-from django_redis_bus.runtime.listening import Live
+from django_redis_bus.runtime.listening.live import Live
 
 
 class Link:

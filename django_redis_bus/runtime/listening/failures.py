@@ -8,10 +8,10 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol
 
-from ..core.events import Event
-from ..core.exceptions import UnreadableEntry
-from ..core.gaps import Gap
-from ..core.telling import loggable, printable, said
+from ...core.events import Event
+from ...core.exceptions import UnreadableEntry
+from ...core.gaps import Gap
+from ...core.telling import loggable, printable, said
 
 logger = logging.getLogger("django_redis_bus.listener")
 

@@ -14,7 +14,7 @@ import pytest
 from django_redis_bus.core.causation import handling
 from django_redis_bus.core.events import Event
 from django_redis_bus.core.gaps import Gap
-from tests.runtime.listening_runs import LOST, Run
+from tests.runtime.listening.runs import LOST, Run
 
 
 @pytest.fixture

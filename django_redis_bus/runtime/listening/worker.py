@@ -12,14 +12,14 @@ from threading import Thread
 from time import perf_counter
 from typing import Any, Protocol, cast
 
-from ..core.answers import refuse
-from ..core.causation import handling
-from ..core.events import Event
-from ..core.exceptions import UnreadableEntry
-from ..core.gaps import Gap
-from ..core.listeners import Listener
-from .listening_failures import Failures, Reading
-from .listening_queues import Item, ListenerQueue
+from ...core.answers import refuse
+from ...core.causation import handling
+from ...core.events import Event
+from ...core.exceptions import UnreadableEntry
+from ...core.gaps import Gap
+from ...core.listeners import Listener
+from .failures import Failures, Reading
+from .queues import Item, ListenerQueue
 
 MOST = 256
 TURN_S = 0.005
