@@ -38,4 +38,4 @@ def _suite(session: nox.Session, django: str, redis: str) -> None:
     session.install("--quiet", "--editable", ".[test,channels,metrics]", django, redis)
     session.run("python", "-c", VERSIONS)
     # Processes that are killed, and the example, run once, in `make test`: what differs between versions is elsewhere.
-    session.run("python", "-m", "pytest", "-n", "auto", "-m", "not slow", *session.posargs)
+    session.run("python", "-m", "pytest", "-n", "auto", "--dist", "worksteal", "-m", "not slow", *session.posargs)

@@ -16,6 +16,7 @@ from typing import Any
 import redis
 
 from django_redis_bus.core.keys import GroupKeys
+from tests.faults.forking import Forked, can_fork
 from tests.servers import Server
 
 PATIENCE_S = 20.0
@@ -28,6 +29,19 @@ def wait_for(condition: Callable[[], Any], *, what: str = "", timeout_s: float =
         assert time.monotonic() < deadline, f"waited {timeout_s} s in vain {what}"
         time.sleep(0.02)
     return value
+
+
+def start(arguments: list[str], env: dict[str, str], output: int) -> subprocess.Popen[bytes] | Forked:
+    """Start a management command that prints to `output`."""
+    if can_fork(arguments, env):
+        return Forked(arguments, env, output)
+    return subprocess.Popen(
+        [sys.executable, "-m", "django", *arguments],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+    )
 
 
 class Command:
@@ -43,13 +57,7 @@ class Command:
         self._output = output
         self._asked = False
         with output.open("wb") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "django", *arguments],
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            )
+            self.process = start(arguments, env, file.fileno())
 
     @property
     def output(self) -> str:

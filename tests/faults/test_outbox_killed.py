@@ -16,41 +16,40 @@ from tests.faults.outbox_shop import OPTIONS, TOPIC, Shop
 
 pytestmark = [pytest.mark.slow, pytest.mark.databases(transaction=True)]
 
-one_or_many = pytest.mark.parametrize("orders", [1, 3])
 
-
-@one_or_many
 class TestTheWriterDies:
-    def test_before_its_commit(self, shop: Shop, orders: int) -> None:
-        writer = shop.start("write_orders", f"--once={orders}", die="before the commit")
+    orders = 3
+
+    def test_before_its_commit(self, shop: Shop) -> None:
+        writer = shop.start("write_orders", f"--once={self.orders}", die="before the commit")
         assert writer.end() == -signal.SIGKILL
 
         shop.drain()
         assert shop.told() == shop.committed() == []
 
-    def test_between_its_commit_and_the_sending(self, shop: Shop, orders: int) -> None:
-        writer = shop.start("write_orders", f"--once={orders}", die="before sending")
+    def test_between_its_commit_and_the_sending(self, shop: Shop) -> None:
+        writer = shop.start("write_orders", f"--once={self.orders}", die="before sending")
         assert writer.end() == -signal.SIGKILL
         assert shop.told() == []
-        assert len(shop.committed()) == orders
+        assert len(shop.committed()) == self.orders
 
         shop.let_time_pass()
         shop.drain()
         shop.reconcile()
 
-    def test_between_the_sending_and_the_marking(self, shop: Shop, orders: int) -> None:
-        writer = shop.start("write_orders", f"--once={orders}", die="after sending")
+    def test_between_the_sending_and_the_marking(self, shop: Shop) -> None:
+        writer = shop.start("write_orders", f"--once={self.orders}", die="after sending")
         assert writer.end() == -signal.SIGKILL
-        assert len(shop.told()) == orders
-        assert shop.states() == {"PENDING": orders}
+        assert len(shop.told()) == self.orders
+        assert shop.states() == {"PENDING": self.orders}
 
         shop.let_time_pass()
         shop.drain()
         shop.reconcile()
 
-    def test_only_as_it_seems_and_sends_when_others_have_gone_on(self, shop: Shop, orders: int) -> None:
+    def test_only_as_it_seems_and_sends_when_others_have_gone_on(self, shop: Shop) -> None:
         # Given a writer that is frozen between its commit and the sending
-        writer = shop.start("write_orders", f"--once={orders}", die="freezing before sending")
+        writer = shop.start("write_orders", f"--once={self.orders}", die="freezing before sending")
         wait_for(writer.is_frozen, what=writer.output)
         # When a relay has looked at the next events of the same orders, for it has sent what came later,
         shop.change()
@@ -66,25 +65,29 @@ class TestTheWriterDies:
         assert writer.end() == 0
         shop.reconcile()
 
+    def test_not_but_a_frozen_redis_adds_what_it_was_sent_when_it_wakes_up(
+        self, shop: Shop, bus_settings: Callable[..., None]
+    ) -> None:
+        # Given a process that publishes by itself, whose connection to Redis is open
+        bus_settings(LOCATION=shop.server.url, DEADLINE=2.0, **OPTIONS)
+        shop.place(self.orders)
+        assert shop.states() == {"SENT": self.orders}
+        # When Redis freezes, and wakes up when all is over
+        shop.server.freeze()
+        shop.place(self.orders)
+        assert shop.states() == {"SENT": self.orders, "PENDING": self.orders}
+        shop.server.thaw()
+        wait_for(lambda: len(shop.told()) == 2 * self.orders)
+        # Then the relay finds that it need add nothing
+        shop.let_time_pass()
+        shop.drain()
+        shop.reconcile()
 
-@one_or_many
-def test_a_frozen_redis_keeps_what_it_was_sent_and_adds_it_when_it_wakes_up(
-    shop: Shop, bus_settings: Callable[..., None], orders: int
-) -> None:
-    # Given a process that publishes by itself, whose connection to Redis is open
-    bus_settings(LOCATION=shop.server.url, **OPTIONS)
-    shop.place(orders)
-    assert shop.states() == {"SENT": orders}
-    # When Redis freezes, and wakes up when all is over
-    shop.server.freeze()
-    shop.place(orders)
-    assert shop.states() == {"SENT": orders, "PENDING": orders}
-    shop.server.thaw()
-    wait_for(lambda: len(shop.told()) == 2 * orders)
-    # Then the relay finds that it need add nothing
-    shop.let_time_pass()
-    shop.drain()
-    shop.reconcile()
+
+# A single event is sent in another way, whatever the database.
+@pytest.mark.databases("default", transaction=True)
+class TestTheWriterOfOneDies(TestTheWriterDies):
+    orders = 1
 
 
 class TestTheRelayDies:
@@ -101,8 +104,8 @@ class TestTheRelayDies:
 
     def test_asked_to_stop_in_the_middle_of_a_batch_it_leaves_nothing_in_hand(self, shop: Shop) -> None:
         # Given a relay that is sending to a frozen Redis
-        shop.server.freeze()
         shop.place(3)
+        shop.server.freeze()
         relay = shop.relay()
         wait_for(shop.in_hand, what=relay.output)
         # When it is asked to stop
