@@ -42,10 +42,15 @@ REDIS_BUS = {
                 "PAYLOAD": "example_project.shop.payloads.login",
             },
         },
+        # What is declared in a topics.py can be overruled here: how much is kept, say, and for how long.
+        "CHANNELS": {"chat:{room}": {"HISTORY_AGE": "30d"}},
+        # When the server restarts, browsers come back over this time, and not all at once. A shop has few.
+        "RELAY": {"spread": "1s"},
     }
 }
 
 INSTALLED_APPS = [
+    "daphne",  # first: with it `runserver` serves HTTP, WebSockets and static files
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -54,7 +59,9 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_redis_bus",
     "example_project.shop",
+    "example_project.chat",
 ]
+ASGI_APPLICATION = "example_project.asgi.application"
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
@@ -77,6 +84,7 @@ ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 ROOT_URLCONF = "example_project.urls"
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "example_project.csp.content_security_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -98,6 +106,7 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "static/"
+LOGIN_URL = "enter"
 USE_TZ = True
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -6,7 +6,7 @@ An account that the library gave of itself would prove nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,11 +27,13 @@ STREAM = "shop:events:order"
 DEAD = f"{{{STREAM}}}:dead"
 
 # Each group of the stream: the rows that its handlers write, and the event types they want (None is all).
-GROUPS: Mapping[str, tuple[type[Effect], frozenset[str] | None]] = {
+# The board's handler writes none: what it does is seen in a browser.
+GROUPS: Mapping[str, tuple[type[Effect] | None, frozenset[str] | None]] = {
     "billing": (Invoice, frozenset({CREATED})),
     "stock": (StockMove, None),
     "mail": (Mail, frozenset({CREATED, UPDATED})),
     "statistics": (OrderChange, None),
+    "board": (None, None),
 }
 
 
@@ -87,6 +89,8 @@ class Facts:
         # Group -> the last entry counted, and how many of them were added since the start. Redis's own counter
         # (entries-read) would not do: it is not known for each group, and an earlier run moved it too.
         self._read: dict[str, tuple[str, int]] = {}
+        self.shown: Callable[[], Collection[str]] = tuple
+        """Returns the ids of the events that the board's handler has shown."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -116,10 +120,13 @@ class Facts:
                     scheduled=frozenset(filter(self._is_new, scheduled)),
                     dead=tuple(t.entry_id for t in dead if t.group == name and self._is_new(t.entry_id)),
                     wants=wants,
-                    effects=tuple(model._default_manager.values_list("event_id", flat=True)),
+                    effects=self._effects(model),
                 )
             )
         return found
+
+    def _effects(self, model: type[Effect] | None) -> Collection[str]:
+        return tuple(model._default_manager.values_list("event_id", flat=True)) if model else self.shown()
 
     def retried(self) -> int:
         """Return how many invoices since the start took more than one attempt."""

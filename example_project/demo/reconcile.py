@@ -114,10 +114,10 @@ def reconcile(
     """Return the account and its differences."""
     expected, found = Counter(saved), Counter(e.change for e in entries if e.change is not None)
     differences = [
-        *_differ("saved, but not in the stream", (expected - found).elements()),
-        *_differ("in the stream more than once", (c for c in expected if found[c] > expected[c])),
-        *_differ("event ids that two entries share", _repeated(e.event_id for e in entries)),
-        *_differ("in another order than they were saved", _out_of_order(saved, entries)),
+        *differ("saved, but not in the stream", (expected - found).elements()),
+        *differ("in the stream more than once", (c for c in expected if found[c] > expected[c])),
+        *differ("event ids that two entries share", _repeated(e.event_id for e in entries)),
+        *differ("in another order than they were saved", _out_of_order(saved, entries)),
         *_outbox(rows, entries),
     ]
     published = sum(1 for e in entries if e.change in expected)
@@ -143,10 +143,10 @@ def _outbox(rows: Sequence[Row], entries: Sequence[Entry]) -> list[str]:
     # What cannot be read was added by hand.
     ghosts = [e for e in entries if e.change is not None and e.event_id not in committed]
     return [
-        *_differ("still in the outbox", (row.event_id for row in rows if row.state in WAITING)),
-        *_differ("parked in the outbox", (row.event_id for row in rows if row.state == PARKED)),
-        *_differ("sent by the outbox, but not in the stream", _ids(rows, SENT) - published),
-        *_differ("in the stream, but never committed", ghosts),
+        *differ("still in the outbox", (row.event_id for row in rows if row.state in WAITING)),
+        *differ("parked in the outbox", (row.event_id for row in rows if row.state == PARKED)),
+        *differ("sent by the outbox, but not in the stream", _ids(rows, SENT) - published),
+        *differ("in the stream, but never committed", ghosts),
     ]
 
 
@@ -193,14 +193,14 @@ def _group(group: GroupFacts, entries: Sequence[Entry]) -> tuple[GroupAccount, l
         under_way=len(running) + len(unread),
     )
     wrong = [
-        *_differ("not read", unread),
-        *_differ("read, and neither finished nor put aside", running),
-        *_differ("acked, but its handler left no row", without_effect),
-        *_differ("its handler left more than one row", (e for e in entries if effects[e.event_id] > 1)),
-        *_differ("both pending and dead", (e for e in buried if e.entry_id in group.pending)),
-        *_differ("dead letters twice", _repeated(group.dead)),
-        *_differ("dead, but not in the stream", dead - {e.entry_id for e in entries}),
-        *_differ("waiting for a retry, but not pending", group.scheduled - group.pending),
+        *differ("not read", unread),
+        *differ("read, and neither finished nor put aside", running),
+        *differ("acked, but its handler left no row", without_effect),
+        *differ("its handler left more than one row", (e for e in entries if effects[e.event_id] > 1)),
+        *differ("both pending and dead", (e for e in buried if e.entry_id in group.pending)),
+        *differ("dead letters twice", _repeated(group.dead)),
+        *differ("dead, but not in the stream", dead - {e.entry_id for e in entries}),
+        *differ("waiting for a retry, but not pending", group.scheduled - group.pending),
     ]
     if group.lag is not None and group.lag != len(unread):
         wrong.append(f"Redis counts {group.lag} unread entries, their ids say {len(unread)}")
@@ -210,7 +210,7 @@ def _group(group: GroupFacts, entries: Sequence[Entry]) -> tuple[GroupAccount, l
     return account, wrong
 
 
-def _differ(what: str, culprits: Iterable[object]) -> list[str]:
+def differ(what: str, culprits: Iterable[object]) -> list[str]:
     names = sorted(map(str, culprits))
     if not names:
         return []

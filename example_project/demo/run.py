@@ -17,6 +17,7 @@ from django.core.management.base import CommandError
 
 from django_redis_bus import bus
 
+from .audience import Audience
 from .books import Books
 from .facts import Facts
 from .logs import log_lines
@@ -29,6 +30,8 @@ from .watch import Watch
 
 POISON_AT_S = 3.0
 SETTLE_S = 20.0
+CHATTY_S, CALM_S = 0.7, 4.0
+"""Between two lines of one visitor: in a short run, and when a person may want to say something as well."""
 
 
 class Demo:
@@ -67,17 +70,26 @@ class Demo:
             ]
             self._start("web server", "runserver", "--noreload", f"127.0.0.1:{self.port}", SHOP_REDIS=url)
             self._wait_for_page()
+            audience = Audience(
+                f"127.0.0.1:{self.port}", facts.redis, every_s=CHATTY_S if self.limit_s is not None else CALM_S
+            )
+            facts.shown = audience.shown
+            self._let_in(audience)
             self._welcome(outage)
             with log_lines(self.screen):
-                self._serve(books, watch, outage)
+                self._serve(books, watch, outage, audience)
             outage.end()
-            self._settle(books, watch, outage)
+            audience.hush()
+            self._settle(books, watch, outage, audience)
             differences = self._page_differences() if self.limit_s is not None else []
+            differences += audience.differences()
+            people = audience.lines()
+            audience.stop()
             for worker in workers:
                 if code := worker.stop():
                     differences.append(f"the {worker.name} ended with exit code {code}:\n{worker.log_tail()}")
             account = books.account()
-            self.screen.account(account, books.lines(account))
+            self.screen.account(account, [*books.lines(account), *people])
             if outage.span is not None:
                 self.screen.say(f"\n  {books.slowest(outage.span)}")
             differences += account.differences
@@ -98,6 +110,8 @@ class Demo:
     def _welcome(self, outage: Outage) -> None:
         say = self.screen.say
         say(f"\n  The shop    {self.url}", BOLD)
+        say(f"  Live board  {self.url}board/")
+        say(f"  Chat        {self.url}chat/   ada and linus talk in the lobby, and you can be grace")
         say(f"  Its admin   {self.url}admin/   user admin, password admin (for this demo only)")
         say(f"  Redis       {bus.clients.where}")
         say(f"  Files       {settings.DATA_DIR}: the database, consumer.log, relay.log, web-server.log", DIM)
@@ -110,7 +124,7 @@ class Demo:
 
     # --- the shop is open
 
-    def _serve(self, books: Books, watch: Watch, outage: Outage) -> None:
+    def _serve(self, books: Books, watch: Watch, outage: Outage, audience: Audience) -> None:
         opened = time.monotonic()
         happened: list[tuple[str, str]] = []
         line_at_s = 1.0
@@ -126,7 +140,7 @@ class Demo:
                 poisoned = outage.ask(lambda: self._poison(books.facts)) is not None
             if now_s >= line_at_s:
                 tally = outage.ask(books.facts.tally)
-                self.screen.second(now_s, len(books.traffic.saved), waiting, tally, happened)
+                self.screen.second(now_s, len(books.traffic.saved), waiting, tally, audience.said, happened)
                 outage.noticed(time.monotonic(), answers=tally is not None)
                 happened.clear()
                 line_at_s = now_s // 1 + 1
@@ -134,13 +148,23 @@ class Demo:
             outage.ask(watch.look)
             self.stop.sleep(0.1)
 
+    def _let_in(self, audience: Audience) -> None:
+        audience.start()
+        deadline = time.monotonic() + 15
+        while not audience.is_in and not self.stop.requests:
+            self._check_children()
+            if time.monotonic() > deadline:
+                raise CommandError(f"Nobody can come into the chat:\n{self.children[-1].log_tail()}")
+            self.stop.sleep(0.05)
+        audience.talk()
+
     def _poison(self, facts: Facts) -> str:
         entry_id = publish_poison(facts.redis)
         self.screen.note(f"poison: somebody adds an event by hand that breaks off half-way, {entry_id}", RED)
         return entry_id
 
-    def _settle(self, books: Books, watch: Watch, outage: Outage) -> None:
-        """Wait until nothing is under way and nothing waits for a retry, or SETTLE_S."""
+    def _settle(self, books: Books, watch: Watch, outage: Outage, audience: Audience) -> None:
+        """Wait until nothing is under way, waits for a retry or has yet to be heard, or SETTLE_S."""
         self.screen.say("\nThe shop has closed; what is under way is finished ...", DIM)
         asked = self.stop.requests
         deadline = time.monotonic() + SETTLE_S
@@ -149,7 +173,8 @@ class Demo:
             outage.ask(watch.look)
             account = outage.ask(books.account)
             outage.noticed(time.monotonic(), answers=account is not None)
-            if account and not account.waiting and not any(g.under_way or g.retrying for g in account.groups):
+            settled = account and not account.waiting and not any(g.under_way or g.retrying for g in account.groups)
+            if settled and outage.ask(audience.is_settled):
                 return
             self._check_children()
             self.stop.sleep(0.2)

@@ -45,30 +45,39 @@ class Screen:
         self._out.flush()
 
     def second(
-        self, at_s: float, saved: int, waiting: int, tally: Tally | None, happened: Iterable[tuple[str, str]]
+        self,
+        at_s: float,
+        saved: int,
+        waiting: int,
+        tally: Tally | None,
+        said: int,
+        happened: Iterable[tuple[str, str]],
     ) -> None:
         """Write the line of one second.
 
         Args:
             waiting: rows of the outbox that have not been published.
             tally: None while Redis does not answer.
+            said: lines in the chat.
             happened: (what, the order it happened to).
         """
         if self._lines % HEADING_EVERY == 0:
             names = "".join(f"{name:>{GROUP_WIDTH}}" for name in GROUPS)
-            self.say(f" time saved waiting stream{names}  what happened in the shop", BOLD)
+            self.say(f" time saved waiting stream{names}  chat  what happened in the shop", BOLD)
         self._lines += 1
         minutes, seconds = divmod(int(at_s), 60)
         head = f"{minutes:2}:{seconds:02} {saved:5} "
         count = f"{waiting or '-':>7} "
         # Cut before it is painted: codes have no width.
-        room = _columns() - len(head + count) - 6 - GROUP_WIDTH * len(GROUPS) - 2
+        room = _columns() - len(head + count) - 6 - GROUP_WIDTH * len(GROUPS) - 8
         text = _cut(_sentence(happened), max(room, 16))
         if tally is None:
             cells = self._paint("  away", RED) + f"{'-':>{GROUP_WIDTH}}" * len(GROUPS)
         else:
             cells = f"{tally.added:6}" + "".join(self._cell(group) for group in tally.groups.values())
-        self.say(f"{head}{self._paint(count, *((YELLOW,) if waiting else ()))}{cells}  {self._paint(text, DIM)}")
+        self.say(
+            f"{head}{self._paint(count, *((YELLOW,) if waiting else ()))}{cells}{said:6}  {self._paint(text, DIM)}"
+        )
 
     def note(self, text: str, *codes: str, in_one_line: bool = False) -> None:
         """Write something that happened, below the line of its second."""
@@ -94,7 +103,12 @@ class Screen:
         """Write the last words."""
         wrong = list(differences)
         if not wrong:
-            self.say("\nIt reconciles: every change that was saved is accounted for in every group.", GREEN, BOLD)
+            self.say(
+                "\nIt reconciles: every change that was saved is accounted for in every group, and every line that was "
+                "said at every client.",
+                GREEN,
+                BOLD,
+            )
             return
         self.say("\nIt does not reconcile:", RED, BOLD)
         for difference in wrong:

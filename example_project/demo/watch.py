@@ -59,7 +59,12 @@ class Watch:
 
     def _told_done(self, group: str, entry_id: str) -> bool:
         entry = self.facts.entry(entry_id)
-        done = entry and GROUPS[group][0]._default_manager.filter(event_id=entry.event_id).first()
+        model = GROUPS[group][0]
+        done: object = None
+        if entry and model:
+            done = model._default_manager.filter(event_id=entry.event_id).first()
+        elif entry:
+            done = entry.event_id in self.facts.shown()
         if done:
             at = f" at attempt {done.attempts}" if isinstance(done, Invoice) else ""
             self.screen.note(f"{self._name(group, entry_id)}: done{at}", GREEN)

@@ -17,7 +17,7 @@ from django_redis_bus import Event, Reject, Retry
 
 from .gateway import authorise
 from .models import Customer, Invoice, Login, Mail, Order, OrderChange, OrderLine, StockMove
-from .topics import CREATED, DELETED, LOGINS, ORDERS, UPDATED, LoginEvent, OrderEvent
+from .topics import BOARD, CREATED, DELETED, LOGINS, ORDERS, UPDATED, Card, LoginEvent, OrderEvent
 
 # --- billing
 
@@ -138,6 +138,28 @@ def count(events: list[Event[OrderEvent]]) -> None:
             )
             for event in events
         ]
+    )
+
+
+# --- the board
+
+
+@ORDERS.handler(group="board")
+def show_on_board(event: Event[OrderEvent]) -> None:
+    """Show it to whoever has the board open.
+
+    If Redis does not take it, publish() raises, and the event is tried again as any other. So the board may be told
+    twice, which changes nothing: a card says what an order is now.
+    """
+    lines = OrderLine.objects.filter(order_id=event.data.id)
+    BOARD.publish(
+        Card(
+            number=event.data.id,
+            status="deleted" if event.type == DELETED else event.data.status,
+            total=event.data.total,
+            goods=", ".join(map(str, lines)),
+        ),
+        id=event.id,
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django_redis_bus import Retention, Stream
+from django_redis_bus import Channel, Retention, Stream
+from django_redis_bus.access import anyone
 
 CREATED = "shop.order.created"
 UPDATED = "shop.order.updated"
@@ -33,8 +34,20 @@ class LoginEvent:
     username: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """An order as the board shows it. This is what browsers get, so it names no customer."""
+
+    number: int
+    status: str
+    total: Decimal
+    goods: str
+
+
 # What every group has handled is kept as history up to this number. What one still needs is never removed.
 KEPT = 100_000
 
 ORDERS = Stream("events:order", payload=OrderEvent, retention=Retention(count=KEPT))
 LOGINS = Stream("events:login", payload=LoginEvent)
+# Events on streams are for handlers, and none of them is lost. What browsers watch is a channel.
+BOARD = Channel("board:orders", payload=Card, history=200, can_join=anyone)

@@ -1,4 +1,4 @@
-"""The one page: recent orders, and what each department did about them."""
+"""The pages: recent orders with what each department did about them, and the live board."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from django_redis_bus import Unavailable
+
 from .models import Effect, Invoice, Mail, Order, OrderChange, StockMove
+from .topics import BOARD
 
 SHOWN = 20
+CARDS = 8
+COLUMNS = {Order.Status.CREATED: "New", Order.Status.PAID: "Paid", Order.Status.SHIPPED: "Shipped"}
 
 
 def orders(request: HttpRequest) -> HttpResponse:
@@ -28,6 +33,22 @@ def orders(request: HttpRequest) -> HttpResponse:
     ]
     counts = OrderChange.objects.values("what").annotate(n=Count("pk")).order_by("what")
     return render(request, "shop/orders.html", {"rows": rows, "counts": counts, "live": "still" not in request.GET})
+
+
+def board(request: HttpRequest) -> HttpResponse:
+    """Show the board as it is. board.js keeps it so, from the place in the channel where this page was made."""
+    # The place first and the rows after it: what happens in between is told, and shown, twice. The other way round it
+    # would be lost.
+    try:
+        last = ",".join(f"{event.epoch}:{event.offset}" for event in BOARD.history(limit=1))
+    except Unavailable:
+        last = ""
+    orders = Order.objects.prefetch_related("lines").order_by("-pk")
+    columns = [
+        {"status": status, "title": title, "orders": list(orders.filter(status=status)[:CARDS])}
+        for status, title in COLUMNS.items()
+    ]
+    return render(request, "shop/board.html", {"columns": columns, "last": last})
 
 
 def _by_order(effects: Iterable[Effect]) -> defaultdict[int, list[Any]]:

@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
-GROUPS = {"billing", "stock", "mail", "statistics"}
+GROUPS = {"billing", "stock", "mail", "statistics", "board"}
 OUTAGE = (
     "Redis is frozen",
     "the circuit is open",
@@ -103,6 +103,12 @@ def test_once_reconciles_and_leaves_nothing_behind(start: Start, tmp_path: Path)
     assert number(said, "retried") > 0
     groups = {name: tuple(map(int, numbers)) for name, *numbers in LINE.findall(said)}
     assert groups == dict.fromkeys(GROUPS, (saved + 1, saved, 0, 1))
+    # And what was said in the chat has reached each of three clients, and so have the cards on the board
+    assert number(said, "chat") > 5
+    assert number(said, "heard") >= 3 * number(said, "chat")
+    assert number(said, "board") >= saved
+    assert said.count("each once, in order") == 2, said
+    assert "reported as missing" not in said
     # And Redis was away, while orders went on being placed, none of which waited for it for long
     told = [text for text in OUTAGE if text in said]
     assert sorted(told, key=said.index) == list(OUTAGE), said
@@ -217,7 +223,9 @@ def test_a_second_run_counts_anew(start: Start, tmp_path: Path) -> None:
         said, _ = demo.communicate(timeout=120)
         # Then no group has handled more than was added in this run
         assert demo.returncode == 0, said
-        lines = re.findall(r"^ 0:0\d +\d+ +- +(\d+) +(\d+)(?: ~\d+)? +(\d+) +(\d+) +(\d+)  ", said, re.MULTILINE)
+        lines = re.findall(
+            r"^ 0:0\d +\d+ +- +(\d+) +(\d+)(?: ~\d+)? +(\d+) +(\d+) +(\d+) +(\d+) +\d+  ", said, re.MULTILINE
+        )
         assert lines, said
         assert all(int(handled) <= int(added) for added, *groups in lines for handled in groups), said
         assert int(lines[-1][1]) > 0, said
