@@ -8,8 +8,12 @@ from collections.abc import Callable
 from ..core.exceptions import Unavailable
 from .feed import Feed
 from .members import Item, Joined, Member, Source
-from .timeline import Position
+from .timeline import Kept, Position
 
+REMEMBERED = 200
+"""So many messages a room has in memory; who has missed more is given them from Redis."""
+MOST_CHARACTERS = 1_000_000
+"""So much is given to somebody who joins, whatever the number of messages: it is one frame, and clients limit those."""
 TRIES = 4
 """How often a join begins anew because the room has moved on meanwhile."""
 
@@ -36,7 +40,7 @@ class Room:
         self._source = source
         self._most = min(most, source.history)
         self._patience_s = patience_s
-        self.feed = Feed(source, most=self._most, tell=self.tell, healed=lambda: healed(self))
+        self.feed = Feed(source, most=min(self._most, REMEMBERED), tell=self.tell, healed=lambda: healed(self))
         self._opening = asyncio.get_running_loop().create_task(self._open())
         self._opening.add_done_callback(_retrieve)
 
@@ -92,7 +96,7 @@ class Room:
                     joined = self._from_memory(position, history) or await self._from_history(position, history)
                     if joined is not None:
                         self.members[member] = None
-                        return joined
+                        return _bounded(joined, history)
         except TimeoutError:
             pass
         finally:
@@ -135,6 +139,20 @@ class Room:
                 return Joined(position=mine, recovered=recovered, messages=[*messages, *since])
         self.feed.catch_up()
         return None
+
+
+def _bounded(joined: Joined, history: int) -> Joined:
+    """Return what fits into an answer. If that is not all that was missed, it is the newest `history` at most."""
+    if sum(len(kept.text) for kept in joined.messages) <= MOST_CHARACTERS:
+        return joined
+    fits: list[Kept] = []
+    left = MOST_CHARACTERS
+    for kept in reversed(joined.messages):
+        left -= len(kept.text)
+        if left < 0 or len(fits) >= history:
+            break
+        fits.insert(0, kept)
+    return Joined(position=joined.position, recovered=None if joined.recovered is None else False, messages=fits)
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:

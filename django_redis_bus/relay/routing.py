@@ -10,7 +10,7 @@ from channels.routing import URLRouter
 from django.urls import path, re_path
 
 from ..bus import buses
-from .consumers import Receive, RoomConsumer, Scope, Send, refuse
+from .consumers import SERVER_SEND, Receive, RoomConsumer, Scope, Send, refuse
 from .origins import is_allowed
 from .protocol import Close
 
@@ -36,7 +36,7 @@ def websocket_application(urlpatterns: Sequence[Any] = ()) -> Any:
 def _same_origin(application: Any) -> Any:
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if is_allowed(buses["default"], scope):
-            await application(scope, receive, send)
+            await application({**scope, SERVER_SEND: send}, receive, send)
         else:
             await receive()
             await refuse(send, Close.FOREIGN_ORIGIN)

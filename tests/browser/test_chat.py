@@ -92,6 +92,10 @@ def test_what_was_said_while_the_server_restarted_appears_once_and_in_order(
     people(ada, "ada (you)", "linus")
 
 
+SAID = 1_100
+"""More than the room's history, and than RELAY["history"]."""
+
+
 def test_a_gap_that_is_too_large_is_shown(come_in: ComeIn, web: Web, shop: Shop) -> None:
     # Given somebody in a room
     ada = come_in("ada")
@@ -99,14 +103,14 @@ def test_a_gap_that_is_too_large_is_shown(come_in: ComeIn, web: Web, shop: Shop)
     wait_for(ada, "before")
     # When more is said while the server is away than a browser is given at once
     web.stop()
-    from_elsewhere(shop, *(f"line {n}" for n in range(1, 301)))
+    from_elsewhere(shop, *(f"line {n}" for n in range(1, SAID + 1)))
     web.start()
-    wait_for(ada, "line 300")
+    wait_for(ada, f"line {SAID}")
     # Then the page shows where something is missing, and how much
     first, gap, *lines = said(ada)
     assert first == "before"
-    assert lines == [f"line {n}" for n in range(301 - len(lines), 301)]
-    assert gap == f"[You missed {300 - len(lines)} messages here]"
+    assert lines == [f"line {n}" for n in range(SAID + 1 - len(lines), SAID + 1)]
+    assert gap == f"[You missed {SAID - len(lines):,} messages here]"
 
 
 def test_who_is_here(come_in: ComeIn) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from channels.sessions import InstanceSessionWrapper
 from django.conf import settings as django_settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model, logout
 from django.contrib.auth.models import Group, Permission
@@ -80,6 +81,17 @@ async def test_the_session_says_who_it_is(log_in: Any) -> None:
 
     assert page.welcome["user"] == {"id": str(user.pk), "name": "ada"}
     assert (await page.join("chat:a"))["can_publish"] is False
+
+
+async def test_frames_do_not_pass_through_the_session(log_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given Channels' session middleware, which looks at the session before each frame it passes on
+    passed: list[Any] = []
+    monkeypatch.setattr(InstanceSessionWrapper, "send", lambda self, message: passed.append(message))
+
+    page, _, _ = await log_in()
+    await page.join("chat:a")
+
+    assert passed == []
 
 
 async def test_logout_ends_the_sockets_of_that_session_only(log_in: Any) -> None:

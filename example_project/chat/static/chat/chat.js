@@ -27,7 +27,7 @@ room.onmessage = (event) => {
 };
 
 // Messages that nobody can bring back. The page says so where they would have been.
-room.ongap = ({ missed }) => mark(missed ? `You missed ${missed} message${missed === 1 ? "" : "s"} here` : "Messages are missing here", "gap");
+room.ongap = ({ missed }) => mark(missed ? `You missed ${missed.toLocaleString()} message${missed === 1 ? "" : "s"} here` : "Messages are missing here", "gap");
 
 room.onpresence = () => {
   const names = room.members.map((member) => (member.id === me ? `${member.name} (you)` : member.name)).sort();
