@@ -176,4 +176,6 @@ def test_a_row_of_a_host_whose_clock_was_ahead_is_due(database: str, put: Put, o
 
     assert due_in_ms(database, "default") == 0
 
-    assert moments(outbox) == [595, 0, 3600]
+    far, *others = moments(outbox)
+    assert 590 <= far <= 595
+    assert others == [0, 3600]
