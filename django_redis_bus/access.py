@@ -6,22 +6,25 @@ a Django permission such as "chat.view_room". Without a rule nobody may.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.utils.module_loading import import_string
 
 from .core.exceptions import ConfigurationError
 from .core.telling import loggable, printable
+from .core.topics import Rule
 from .middleware.connections import clean
 
 logger = logging.getLogger("django_redis_bus.access")
 
-Rule: TypeAlias = Callable[..., bool | Awaitable[bool]] | str | None
+RULE_S = 5.0
+"""How long a rule may think: a browser and whoever watches it wait for the answer."""
 
 
 async def anyone(user: Any, **parameters: Any) -> bool:
@@ -69,19 +72,24 @@ def function_at(path: str) -> Callable[..., Any]:
 
 
 async def allowed(rule: Rule, user: Any, parameters: Mapping[str, Any]) -> bool:
-    """Return whether the rule lets this user in. A rule that fails says no, and is logged.
+    """Return whether the rule lets this user in. A rule that fails, or is not done in 5 s, says no, and is logged.
 
     Args:
         rule: as the channel declares it; None lets nobody in.
         user: Django's, possibly anonymous.
         parameters: of the channel's name, typed.
     """
+    limit = asyncio.timeout(RULE_S)
     try:
-        answer = await _ask(rule, user, parameters)
+        async with limit:
+            answer = await _ask(rule, user, parameters)
         if not isinstance(answer, bool):
             logger.error("The rule %s returned %s, not True or False: taken as no", _name(rule), type(answer).__name__)
         return answer is True
     except Exception as error:
+        if limit.expired():
+            logger.error("The rule %s was not done after %g s, which means no", _name(rule), RULE_S)
+            return False
         told, exc_info = loggable(error)
         logger.error(
             "The rule %s failed, which means no: %s%s", _name(rule), type(error).__name__, told, exc_info=exc_info

@@ -15,7 +15,7 @@ from .core.exceptions import ConfigurationError, UnreadableEntry
 from .core.gaps import Gap
 from .core.listeners import QUEUE, Listener, Overflow, check_queue, gap_misfit, misfit, wanted
 from .core.topics import Address, ChannelTopic
-from .listening import Here, Heres, MessageReading, Subscription
+from .listening import Here, Heres, MessageReading, Subscription, wanted_by
 from .listening_targets import Heard, Targets, targets_of
 from .runtime.listening.failures import Failures
 from .runtime.listening.live import ATTACH_S, Live
@@ -50,6 +50,7 @@ class Listening:
         queue: int = QUEUE,
         overflow: Overflow = "drop_oldest",
         on_gap: Callable[[Gap], Any] | None = None,
+        presence: bool = False,
         deadline_s: float | None = ATTACH_S,
     ) -> Subscription:
         """Call `handler` with each message of a channel, in order, from when this returns until `unsubscribe`.
@@ -62,6 +63,8 @@ class Listening:
             overflow: what happens beyond that: "drop_oldest", "drop_newest", "coalesce" (of each topic only the newest
                 waits), or "block" (nothing more is read from Redis; it has a connection of its own for that).
             on_gap: called with a Gap where messages may be missing, before the first one after the hole.
+            presence: also hear who comes to the rooms of browsers and goes: types "bus.presence.joined" and
+                "bus.presence.left".
             deadline_s: how long Redis may take to confirm; None waits as long as it takes.
 
         Raises:
@@ -72,8 +75,10 @@ class Listening:
         targets = targets_of(self.alias, [topic], globs=False)
         declared = topic.topic if isinstance(topic, Address) else topic
         channel = declared if isinstance(declared, ChannelTopic) else None
-        listener = _checked(listener_of(handler, channel, queue=queue, overflow=overflow, on_gap=on_gap))
-        return await self._here().subscribe(targets, listener, deadline_s=deadline_s)
+        listener = listener_of(
+            handler, channel, queue=queue, overflow=overflow, on_gap=on_gap, presence=presence
+        )  # fmt: skip
+        return await self._here().subscribe(targets, _checked(listener), deadline_s=deadline_s)
 
     async def psubscribe(
         self,
@@ -83,6 +88,7 @@ class Listening:
         queue: int = QUEUE,
         overflow: Overflow = "drop_oldest",
         on_gap: Callable[[Gap], Any] | None = None,
+        presence: bool = False,
         raw: bool = False,
         deadline_s: float | None = ATTACH_S,
     ) -> Subscription:
@@ -93,8 +99,8 @@ class Listening:
         """
         targets = Targets()
         targets.add_pattern(pattern)
-        listener = _checked(listener_of(handler, None, queue=queue, overflow=overflow, on_gap=on_gap))
-        return await self._here().subscribe(targets, listener, raw=raw, deadline_s=deadline_s)
+        listener = listener_of(handler, None, queue=queue, overflow=overflow, on_gap=on_gap, presence=presence)
+        return await self._here().subscribe(targets, _checked(listener), raw=raw, deadline_s=deadline_s)
 
     async def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription; what waits for its handler is forgotten. A call under way has a second to end."""
@@ -109,7 +115,9 @@ class Listening:
         *topics: Heard,
         queue: int = QUEUE,
         overflow: Overflow = "drop_oldest",
+        presence: bool = False,
         raw: bool = False,
+        on_ready: Callable[[], Any] | None = None,
         deadline_s: float | None = ATTACH_S,
     ) -> AsyncIterator[Event[Any] | Gap]:
         """Yield each message as an Event, and a Gap wherever some may be missing.
@@ -118,22 +126,25 @@ class Listening:
                 if isinstance(item, Gap): …
 
         A text with one of `* ? [ \\` is a pattern: never give it what a user typed. A message that several of the
-        topics match comes once. What cannot be read is logged and left out. The rest as for `subscribe`.
+        topics match comes once. What cannot be read is logged and left out. `on_ready` is called once Redis has
+        confirmed. The rest as for `subscribe`.
         """
         targets = targets_of(self.alias, topics, globs=True)
         here = self._here()
-        listener = Listener(name="bus.listen", fn=print, is_async=True, queue=queue, overflow=overflow)
         check_queue("bus.listen", queue, overflow, None)
-        live = here.connection_for(listener)
+        live = here.connection_for(overflow)
         names = (*targets.names, *targets.patterns)
         waiting = queue_for(names, limit=queue, overflow=overflow, pressed=live.pressed, counts=live.counts)
         reading = MessageReading(self.config, declared=not raw)
         attachment = await live.attach(
             channels=targets.names, patterns=targets.patterns, accepts=targets.accepts,
-            on_message=waiting.put, on_gap=waiting.put_gap, raw=raw, deadline_s=deadline_s,
+            on_message=wanted_by(waiting.put, presence=presence), on_gap=waiting.put_gap,
+            raw=raw, deadline_s=deadline_s,
         )  # fmt: skip
-        failures = Failures(listener.name, reading, live.counts)
+        failures = Failures("bus.listen", reading, live.counts)
         try:
+            if on_ready is not None:
+                on_ready()
             while True:
                 for item in await waiting.some(_AT_ONCE if overflow != "coalesce" else 1):
                     if isinstance(item, Gap):
@@ -174,13 +185,14 @@ def listener_of(
     queue: int = QUEUE,
     overflow: Overflow = "drop_oldest",
     on_gap: Callable[[Gap], Any] | None = None,
+    presence: bool = False,
 ) -> Listener:
     """Return `fn` as a listener; whether it can be called is checked elsewhere. Raises ConfigurationError.
 
     Args:
         fn: the function.
         channel: what it is bound to, if that is declared.
-        queue, overflow, on_gap: see Listening.subscribe.
+        queue, overflow, on_gap, presence: see Listening.subscribe.
     """
     name = f"{fn.__module__}.{fn.__qualname__}" if hasattr(fn, "__qualname__") else f"{fn!r:.100}"
     check_queue(name, queue, overflow, on_gap)
@@ -195,6 +207,7 @@ def listener_of(
         queue=queue,
         overflow=overflow,
         on_gap=on_gap,
+        presence=presence,
     )
 
 

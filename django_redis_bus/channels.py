@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Generic, TypeAlias, TypeVar, Unpack, overload
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, NoReturn, TypeVar, Unpack, overload
 
 from . import registry
 from .bus import Bus, buses
@@ -15,7 +15,7 @@ from .core.gaps import Gap
 from .core.keys import ChannelKeys, stream_key
 from .core.listeners import QUEUE, Overflow
 from .core.live import LiveReader
-from .core.topics import WEEK_S, Address, ChannelTopic, caller
+from .core.topics import WEEK_S, Address, ChannelTopic, Rule, caller
 from .messages import Attributes
 from .publishing import PublishOptions
 from .transport.history import aresume, resume
@@ -24,9 +24,6 @@ logger = logging.getLogger("django_redis_bus.channels")
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-Rule: TypeAlias = Callable[..., bool | Awaitable[bool]] | str | None
-"""Who may: a function (user, **parameters) -> bool, a permission such as "chat.view_room", or None for nobody."""
 
 
 class Channel(ChannelTopic, Generic[T]):
@@ -158,7 +155,14 @@ class Channel(ChannelTopic, Generic[T]):
         return await self().ahistory(limit, deadline_s=deadline_s)
 
     def listener(
-        self, *, queue: int = QUEUE, overflow: Overflow = "drop_oldest", on_gap: Callable[[Gap], Any] | None = None
+        self,
+        misplaced: None = None,
+        /,
+        *,
+        queue: int = QUEUE,
+        overflow: Overflow = "drop_oldest",
+        on_gap: Callable[[Gap], Any] | None = None,
+        presence: bool = False,
     ) -> Callable[[Callable[..., R]], Callable[..., R]]:
         """Bind a function to every name of this channel; `manage.py listen_pattern` runs it.
 
@@ -171,16 +175,26 @@ class Channel(ChannelTopic, Generic[T]):
             overflow: what happens beyond that: "drop_oldest", "drop_newest", "coalesce" (of each topic only the newest
                 waits), or "block" (nothing more is read from Redis; it has a connection of its own for that).
             on_gap: called with a Gap where messages may be missing, before the first one after the hole.
+            presence: also hear who comes to the rooms of browsers and goes: types "bus.presence.joined" and
+                "bus.presence.left".
 
         Raises ConfigurationError for arguments that cannot be.
         """
+        if misplaced is not None:
+            raise ConfigurationError(f"{self!r}: listener takes parentheses: write @….listener() above the function.")
 
         def bind(fn: Callable[..., R]) -> Callable[..., R]:
-            made = listener_of(fn, self, queue=queue, overflow=overflow, on_gap=on_gap)
+            made = listener_of(fn, self, queue=queue, overflow=overflow, on_gap=on_gap, presence=presence)
             registry.add_listener(self.bus_alias, made)
             return fn
 
         return bind
+
+    def handler(self, *_: object, **__: object) -> NoReturn:
+        """Refuse: channels have listeners."""
+        raise ConfigurationError(
+            f"{self!r} has listeners, not handlers: write @….listener(). A Stream has handlers, with retries."
+        )
 
 
 class BoundChannel(Address):
@@ -217,6 +231,13 @@ class BoundChannel(Address):
         within_s = deadline_s or bus.config.deadline_s
         found = await aresume(bus.clients, self._keys, limit=_most(limit), deadline_s=within_s)
         return self._events(found.messages)
+
+    def listener(self, *_: object, **__: object) -> NoReturn:
+        """Refuse: a listener is bound to every name of a Channel."""
+        raise ConfigurationError(
+            f"{self.name!r} is one name of {self.topic!r}, and listeners are bound to all of them: write @….listener() "
+            f"on the Channel itself, and look at event.topic; or await bus.subscribe(…, function) for one name."
+        )
 
     @property
     def _keys(self) -> ChannelKeys:

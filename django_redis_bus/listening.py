@@ -8,7 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 from django.db import connections
@@ -16,8 +16,8 @@ from django.db import connections
 from . import conf, registry
 from .core.config import BusConfig
 from .core.events import Event
-from .core.listeners import Listener
-from .core.live import LiveReader, foreign_value
+from .core.listeners import Listener, Overflow
+from .core.live import LiveReader, foreign_value, is_presence
 from .core.payloads import Payloads
 from .core.redaction import Redaction
 from .core.topics import ChannelTopic
@@ -85,6 +85,21 @@ class MessageReading:
         return known
 
 
+Put: TypeAlias = Callable[[str, bytes, str | None], None]
+
+
+def wanted_by(put: Put, *, presence: bool) -> Put:
+    """Return `put`, unless `presence`, without who comes and goes: in a queue that would be in the messages' way."""
+    if presence:
+        return put
+
+    def put_messages(topic: str, data: bytes, pattern: str | None) -> None:
+        if not is_presence(data):
+            put(topic, data, pattern)
+
+    return put_messages
+
+
 def _plain(raw: bytes) -> Any:
     """Return the data of a message as plain values, whoever published it."""
     value = foreign_value(raw)
@@ -143,15 +158,15 @@ class Here:
             counts=counts,
         )
 
-    def connection_for(self, listener: Listener) -> Live:
+    def connection_for(self, overflow: Overflow) -> Live:
         """Return the Live that a listener uses: one that stops the reading has a connection of its own."""
-        return self.another(self.live.counts) if listener.overflow == "block" else self.live
+        return self.another(self.live.counts) if overflow == "block" else self.live
 
     async def subscribe(
         self, targets: Targets, listener: Listener, *, raw: bool = False, deadline_s: float | None = ATTACH_S
     ) -> Subscription:
         """Set a listener to work. Raises as `Live.attach` does."""
-        live = self.connection_for(listener)
+        live = self.connection_for(listener.overflow)
         topics = (*targets.names, *targets.patterns)
         queue = queue_for(
             topics, limit=listener.queue, overflow=listener.overflow, pressed=live.pressed, counts=live.counts
@@ -162,7 +177,8 @@ class Here:
         try:
             made._attachment = await live.attach(
                 channels=targets.names, patterns=targets.patterns, accepts=targets.accepts,
-                on_message=queue.put, on_gap=queue.put_gap, raw=raw, deadline_s=deadline_s,
+                on_message=wanted_by(queue.put, presence=listener.presence), on_gap=queue.put_gap,
+                raw=raw, deadline_s=deadline_s,
             )  # fmt: skip
         except BaseException:
             await made.close()

@@ -114,7 +114,8 @@ class MessageFactory:
             raise PayloadError(
                 f"{address} has several event types; say type=…. {did_you_mean('', topic.payloads.by_type)}", topic=name
             )
-        return f"{self._config.source}.{topic.name.replace(':', '.')}"
+        fixed = topic.pattern.fixed
+        return f"{self._config.source}.{fixed}" if fixed else self._config.source
 
     def _encode(self, address: Address, serializer: Serializer, data: Any) -> bytes:
         try:

@@ -143,7 +143,7 @@ def address(alias: str, name: str) -> Address:
         topic: StreamTopic | ChannelTopic | None = find_stream(alias, name) or find_channel(alias, name)
         if topic is None:
             known = [s.name for s in streams(alias)] + [c.name for c in channels(alias)]
-            raise UnknownTopic.among(name, known, alias=alias)
+            raise _misfit(alias, name) or UnknownTopic.among(name, known, alias=alias, what="stream or channel")
         found = topic.address() if topic.name == name else Address(topic, name)
         if len(_addresses) >= _MOST_NAMES:
             _addresses.clear()
@@ -155,7 +155,8 @@ def channel(alias: str, name: str) -> ChannelTopic:
     """Return the declared channel that `name` is, as the settings would have it. Raises UnknownTopic."""
     found = find_channel(alias, name)
     if found is None:
-        raise UnknownTopic.among(name, [c.name for c in channels(alias)], alias=alias, what="channel")
+        known = [c.name for c in channels(alias)]
+        raise _misfit(alias, name) or UnknownTopic.among(name, known, alias=alias, what="channel")
     return found.under(conf.configs()[alias].channels.get(found.name))
 
 
@@ -225,6 +226,13 @@ def _stream_in_settings(name: str, alias: str) -> StreamTopic:
 def _place(handler: Handler | Listener) -> object:
     code = getattr(inspect.unwrap(handler.fn), "__code__", None)
     return None if code is None else (code.co_filename, code.co_firstlineno)
+
+
+def _misfit(alias: str, name: str) -> UnknownTopic | None:
+    for topic in channels(alias):
+        if topic.pattern.parse(name) is not None:
+            return UnknownTopic.misfit(name, topic.name, alias=alias)
+    return None
 
 
 def _match(known: Sequence[T], name: str) -> T | None:

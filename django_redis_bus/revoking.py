@@ -36,12 +36,14 @@ def connect() -> None:
     if not apps.is_installed("django.contrib.auth"):
         return
     from django.contrib.auth import get_user_model
-    from django.contrib.auth.models import Group
+    from django.contrib.auth.models import Group, Permission
 
     user = get_user_model()
     user_logged_out.connect(_logged_out, dispatch_uid="django_redis_bus.revoking")
     post_save.connect(_user_saved, sender=user, dispatch_uid="django_redis_bus.revoking")
     post_delete.connect(_user_saved, sender=user, dispatch_uid="django_redis_bus.revoking")
+    for owned in (Group, Permission):  # their rows in the relations go without an m2m_changed
+        post_delete.connect(_right_deleted, sender=owned, dispatch_uid="django_redis_bus.revoking")
     m2m_changed.connect(_rights_changed, sender=Group.permissions.through, dispatch_uid="django_redis_bus.revoking")
     for name in ("groups", "user_permissions"):
         through = getattr(getattr(user, name, None), "through", None)
@@ -95,6 +97,10 @@ def _user_saved(
     if created or (update_fields and _UNIMPORTANT.issuperset(update_fields)):
         return
     transaction.on_commit(partial(revoke, user=instance.pk), using=using)
+
+
+def _right_deleted(*, using: str | None = None, **kwargs: Any) -> None:
+    transaction.on_commit(revoke, using=using)
 
 
 def _rights_changed(*, instance: Model, action: str, reverse: bool, using: str | None = None, **kwargs: Any) -> None:

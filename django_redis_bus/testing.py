@@ -122,10 +122,19 @@ def deliver(handler: Callable[[Any], Any], event: Event[Any], *, group: str | No
     """
     bound = [h for alias in conf.configs() for h in registry.handlers(alias) if unwrap(h.fn) is unwrap(handler)]
     found = [h for h in bound if group is None or h.group == group]
+    if not bound and (of := _listened(handler)) is not None:
+        name = getattr(handler, "__name__", "listener")
+        raise LookupError(f"{name} is a listener of channel {of!r}: call it, {name}(event_for(…, data), …).")
     if len(found) != 1:
         groups = ", ".join(repr(h.group) for h in bound) or "none"
         raise LookupError(f"{handler!r} is bound in the groups: {groups}. Say group=… to name one.")
     return found[0].fn([event] if found[0].batch else event)
+
+
+def _listened(fn: Callable[[Any], Any]) -> str | None:
+    """Return the channel that a function listens to."""
+    listeners = (each for alias in conf.configs() for each in registry.listeners(alias))
+    return next((each.channel for each in listeners if each.fn is fn), None)
 
 
 def consume(*streams: str, bus: str = "default", groups: Sequence[str] = ()) -> Counts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, TypeVar, Unpack, overload
+from typing import Any, Generic, NoReturn, TypeVar, Unpack, overload
 
 from asgiref.sync import iscoroutinefunction
 
@@ -153,7 +153,7 @@ class Stream(StreamTopic, Generic[T]):
 
     def handler(
         self,
-        *,
+        *misplaced: object,
         group: str | None = None,
         types: Iterable[str] | None = None,
         retry: Retry | None = None,
@@ -175,6 +175,8 @@ class Stream(StreamTopic, Generic[T]):
                 For `def` functions; see docs/how-to/handle-events-safely.md for what it covers.
             using: alias of the database of that transaction. Default: where the routers write InboxEvent.
         """
+        if misplaced:
+            raise ConfigurationError(f"{self!r}: handler takes parentheses: write @….handler() above the function.")
         if isinstance(types, str):
             raise ConfigurationError(f"Stream {self.name!r}: types is a list of event types; write types=[{types!r}].")
         wanted = None if types is None else frozenset(types)
@@ -226,6 +228,12 @@ class Stream(StreamTopic, Generic[T]):
             return fn
 
         return bind
+
+    def listener(self, *_: object, **__: object) -> NoReturn:
+        """Refuse: streams have handlers."""
+        raise ConfigurationError(
+            f"{self!r} has handlers, not listeners: write @….handler(group=…). A Channel has listeners."
+        )
 
     def upcaster(self, *, from_version: int) -> Callable[[Upcaster], Upcaster]:
         """Register the function that turns plain data of schema version `from_version` into the next version's.

@@ -99,3 +99,30 @@ def test_a_name_that_does_not_fit_its_type_belongs_to_nobody(declare_channel: De
     assert registry.find_channel("default", "chat:LOBBY") is None
     with pytest.raises(UnknownTopic):
         bus.publish("chat:LOBBY", 1)
+
+
+def test_a_value_that_does_not_fit_is_said(declare_channel: Declare) -> None:
+    declare_channel("support:{ticket}", parameters={"ticket": int})
+    for ask in (lambda: registry.channel("default", "support:x"), lambda: registry.address("default", "support:x")):
+        with pytest.raises(UnknownTopic, match=r"'support:x' looks like channel 'support:\{ticket\}'.*does not fit"):
+            ask()
+    with pytest.raises(UnknownTopic, match=r"no stream or channel 'x'.*Stream\('x'\) or Channel\('x'\)"):
+        registry.address("default", "x")
+
+
+def test_listeners_in_a_wrong_place_say_what_to_write(declare: Declare, declare_channel: Declare) -> None:
+    support = declare_channel("support:{ticket}")
+
+    def log(event: object) -> None: ...
+
+    with pytest.raises(ConfigurationError, match=r"write @….listener\(\) above the function"):
+        support.listener(log)
+    with pytest.raises(ConfigurationError, match=r"write @….listener\(\). A Stream has handlers"):
+        support.handler(group="x")
+    with pytest.raises(ConfigurationError, match=r"'support:1' is one name of .*await bus.subscribe"):
+        support(ticket=1).listener()
+    with pytest.raises(ConfigurationError, match=r"write @….handler\(\) above the function"):
+        declare("events:order").handler(log)
+    with pytest.raises(ConfigurationError, match=r"write @….handler\(group=…\). A Channel has listeners"):
+        declare("events:order").listener()
+    assert registry.listeners("default") == []

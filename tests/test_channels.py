@@ -61,7 +61,7 @@ def test_a_message_is_heard_as_it_was_meant(declare_channel: Declare, hear: Any,
 
     assert published == Published(topic="chat:lobby", event_id=published.event_id, state="sent", receivers=1)
     [message] = heard()
-    assert (message["id"], message["source"], message["type"]) == (published.event_id, "tests", "tests.chat.{room}")
+    assert (message["id"], message["source"], message["type"]) == (published.event_id, "tests", "tests.chat")
     assert message["data"] == {"id": 7, "total": "0", "lines": []}
     assert (message["partitionkey"], message["authorid"], "offset" in message) == ("k", "1", False)
 

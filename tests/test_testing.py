@@ -126,7 +126,7 @@ def test_deliver_gives_batch_handlers_a_list(declare: Any) -> None:
     assert deliver(handle, event_for(stream, 1)) == [None]
 
 
-def test_deliver_says_what_it_cannot_find(declare: Any) -> None:
+def test_deliver_says_what_it_cannot_find(declare: Any, declare_channel: Any) -> None:
     stream = declare("testing:work")
     with pytest.raises(LookupError, match="bound in the groups: none"):
         deliver(print, event_for(stream, 1))
@@ -135,6 +135,11 @@ def test_deliver_says_what_it_cannot_find(declare: Any) -> None:
     @stream.handler(group="b")
     def handle(event: Event[Any]) -> None: ...
 
+    @declare_channel().listener()
+    def hear(event: Event[Any]) -> None: ...
+
+    with pytest.raises(LookupError, match=r"hear is a listener of channel 'chat:\{room\}': call it, hear\("):
+        deliver(hear, event_for(stream, 1))
     with pytest.raises(LookupError, match="'a'"):
         deliver(handle, event_for(stream, 1))
     deliver(handle, event_for(stream, 1), group="a")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from itertools import combinations
 from typing import Any
 
@@ -14,18 +15,19 @@ from django.utils.module_loading import import_string
 
 from .. import registry
 from ..access import function_at, is_permission
-from ..core.config import BusConfig
+from ..core.config import BusConfig, ChannelConfig
 from ..core.exceptions import ConfigurationError, did_you_mean
 from ..core.patterns import Pattern
 from ..core.topics import ChannelTopic
 
 
 def check_channels(configs: Mapping[str, BusConfig]) -> list[CheckMessage]:
-    """bus.E020–E024, W020: channels that overlap, rules that cannot be asked, and what RELAY names."""
+    """bus.E020–E024, W020, W021: channels that overlap, rules that cannot be asked, and what RELAY names."""
     found: list[CheckMessage] = []
     for alias, config in configs.items():
         channels = registry.channels(alias)
         found += _names(alias, channels)
+        found += _typos(alias, config)
         for channel in channels:
             found += _rules(alias, channel, config)
         found += _relay(alias, channels, config)
@@ -57,6 +59,20 @@ def _names(alias: str, channels: list[ChannelTopic]) -> Iterator[CheckMessage]:
                     "which of them a name means."
                 )
                 yield Error(message, hint=hint, id="bus.E021")
+
+
+def _typos(alias: str, config: BusConfig) -> Iterator[CheckMessage]:
+    """Yield bus.W021 for each channel that only the settings have, that says nothing, and almost has another's name."""
+    declared = [channel.name for channel in registry.declared_channels() if channel.bus_alias == alias]
+    for name, entry in config.channels.items():
+        if name in declared or entry != ChannelConfig(name=name):
+            continue
+        if close := get_close_matches(name, declared, n=1, cutoff=0.8):
+            yield CheckWarning(
+                f"REDIS_BUS[{alias!r}]['CHANNELS'] has {name!r} without options, and the code declares {close[0]!r}.",
+                hint=f"Did you mean {close[0]!r}? If it is another channel, declare it in a topics.py.",
+                id="bus.W021",
+            )
 
 
 def _rules(alias: str, channel: ChannelTopic, config: BusConfig) -> Iterator[CheckMessage]:

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.apps import apps
 from django.core import checks
@@ -24,12 +24,15 @@ from django_redis_bus import registry
 from django_redis_bus.core.config import BusConfig, PublisherConfig
 from django_redis_bus.core.exceptions import ConfigurationError, did_you_mean
 from django_redis_bus.core.patterns import Pattern
+from django_redis_bus.core.topics import ChannelTopic, StreamTopic
 from django_redis_bus.publishers.models import ACTIONS
 from django_redis_bus.publishers.publisher import DELIVERIES
 from django_redis_bus.publishers.signals import find_sender
 
 from .publisher_changes import check_changes
 from .publisher_payloads import check_payload
+
+Topic: TypeAlias = StreamTopic | ChannelTopic
 
 
 def check_publishers(configs: Mapping[str, BusConfig]) -> list[CheckMessage]:
@@ -250,17 +253,15 @@ class _Entry:
             return
         for path in pattern.parameters:
             yield from self.path("TOPIC", path)
-        # What a placeholder becomes: any one segment. A declared pattern may call it otherwise.
-        example = pattern.format(dict.fromkeys(pattern.parameters, "x"))
-        names = (name, example)
-        if any(registry.find_stream(self.alias, n) is not None for n in names):
-            return
-        if any(registry.find_channel(self.alias, n) is not None for n in names):
-            if self.config.delivery == "outbox":
+        topics: list[Topic] = [*registry.streams(self.alias), *registry.channels(self.alias)]
+        if found := [topic for topic in topics if _holds(topic, pattern)]:
+            if isinstance(found[0], ChannelTopic) and self.config.delivery == "outbox":
                 hint = "A live message has no memory. Use 'on_commit' or 'immediate', or publish to a stream."
                 yield self.error("E112", "DELIVERY", f"is 'outbox', and TOPIC is the channel {name!r}", hint)
             return
-        hint = f"Declare it: REDIS_BUS[{self.alias!r}]['STREAMS'][{name!r}] = {{}}, or Stream({name!r}) in a topics.py."
+        hint = _near(name, [topic.name for topic in topics])
+        hint += f"Declare it: Stream({name!r}) or Channel({name!r}) in a topics.py, or put it into "
+        hint += f"REDIS_BUS[{self.alias!r}]['STREAMS'] or ['CHANNELS']."
         yield self.error("E111", "TOPIC", f"is {name!r}, and bus {self.alias!r} has no such stream or channel", hint)
 
     def type(self) -> Iterator[CheckMessage]:
@@ -285,6 +286,13 @@ class _Entry:
                 f"is {delivery!r}, which is no delivery",
                 did_you_mean(delivery, DELIVERIES),
             )
+
+
+def _holds(topic: Topic, name: Pattern) -> bool:
+    """Return whether all that `name` becomes has the form of the topic's names. Only an instance knows the values."""
+    if not name.parameters:
+        return topic.parse(name.text) is not None
+    return topic.pattern.parse(name.format(dict.fromkeys(name.parameters, "x"))) is not None
 
 
 def _near(name: str, known: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
@@ -15,7 +16,9 @@ from ..core.patterns import Pattern
 
 
 def check_relay(configs: Mapping[str, BusConfig]) -> list[CheckMessage]:
-    """bus.E150, W120, W121: pushed topics that cannot be named, rules that never count, and foreign pages let in."""
+    """bus.E150, E151, W120, W121: pushed topics that cannot be named, origins that are none, rules that never count,
+    and foreign pages let in.
+    """
     return [message for alias, config in configs.items() for message in _relay(alias, config)]
 
 
@@ -28,6 +31,13 @@ def _relay(alias: str, config: BusConfig) -> Iterator[CheckMessage]:
             hint='Name the origins of your own pages: ["https://shop.example"].',
             id="bus.W121",
         )
+    for text in config.relay.origins or ():
+        if text != "*" and not _is_origin(text):
+            yield Error(
+                f"REDIS_BUS[{alias!r}]['RELAY']['origins']: {text!r} is no origin.",
+                hint='An origin is a scheme and a host, and a port if it has one: "https://shop.example".',
+                id="bus.E151",
+            )
     for declared in registry.channels(alias):
         channel = declared.under(config.channels.get(declared.name))
         if channel.can_publish is not None and channel.can_join is None and not _is_pushed(channel.name, config):
@@ -36,6 +46,14 @@ def _relay(alias: str, config: BusConfig) -> Iterator[CheckMessage]:
                 hint="Say who may join: can_join=signed_in.",
                 id="bus.W120",
             )
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return bool(parts.scheme and parts.hostname) and f"{parts.scheme}://{parts.netloc}".lower() == text.lower()
+    except ValueError:
+        return False
 
 
 def _is_pushed(name: str, config: BusConfig) -> bool:

@@ -39,10 +39,28 @@ class UnknownTopic(BusError, LookupError):
 
     @classmethod
     def among(cls, name: str, known: Iterable[str], *, alias: str, what: str = "stream") -> UnknownTopic:
-        """Build the error for `name`, listing the topics that bus `alias` knows; `what` is "stream" or "channel"."""
+        """Build the error for `name`.
+
+        Args:
+            name: what was asked for.
+            known: the topics that bus `alias` knows.
+            alias: of the bus.
+            what: "stream", "channel", or "stream or channel".
+        """
+        kinds = what.split(" or ")
+        keys = " or ".join(f"['{kind.upper()}S']" for kind in kinds)
+        written = " or ".join(f"{kind.capitalize()}({name!r})" for kind in kinds)
         return cls(
             f"Bus {alias!r} knows no {what} {name!r}. {did_you_mean(name, known)}"
-            f"Declare it in REDIS_BUS[{alias!r}]['{what.upper()}S'] or as {what.capitalize()}({name!r}) in a topics.py."
+            f"Declare it in REDIS_BUS[{alias!r}]{keys} or as {written} in a topics.py."
+        )
+
+    @classmethod
+    def misfit(cls, name: str, topic: str, *, alias: str) -> UnknownTopic:
+        """Build the error for a name of the form of channel `topic`, with a value that does not fit its type."""
+        return cls(
+            f"Bus {alias!r}: {name!r} looks like channel {topic!r}, and a value in it does not fit the type in its "
+            "parameters, or is not written as that type is ('007' for an int)."
         )
 
 
@@ -114,11 +132,13 @@ class Unavailable(TransportError):
     Attributes:
         token: names the batch in which the event may have been added all the same: send it again with this token, and
             it is added once. "" if it was not sent at all, or went alone: then its id is enough.
+        perhaps_sent: it was on its way when the connection was lost or the time was up: Redis may have taken it.
     """
 
-    def __init__(self, message: str, *, token: str = "") -> None:
+    def __init__(self, message: str, *, token: str = "", perhaps_sent: bool = False) -> None:
         super().__init__(message)
         self.token = token
+        self.perhaps_sent = perhaps_sent
 
 
 class CircuitOpen(Unavailable):

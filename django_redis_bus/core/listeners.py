@@ -34,6 +34,8 @@ class Listener:
     overflow: Overflow = "drop_oldest"
     on_gap: Callable[[Any], Any] | None = None
     """Takes a Gap; `def` or `async def`."""
+    presence: bool = False
+    """Whether it also hears who comes to the rooms of browsers and goes."""
 
 
 def wanted(fn: Callable[..., Any], placeholders: Sequence[str]) -> tuple[str, ...]:
@@ -47,6 +49,14 @@ def wanted(fn: Callable[..., Any], placeholders: Sequence[str]) -> tuple[str, ..
         return tuple(name for name in placeholders if name != first)
     by_name = {p.name for p in found[1:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     return tuple(name for name in placeholders if name in by_name)
+
+
+def first_parameter(fn: Callable[..., Any]) -> str | None:
+    """Return what the parameter is called that `fn` takes the event by."""
+    try:
+        return next(iter(_signature(fn).parameters), None)
+    except ValueError:
+        return None
 
 
 def misfit(listener: Listener) -> str | None:

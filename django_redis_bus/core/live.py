@@ -23,11 +23,16 @@ from .serializers import Decode, json_serializer, plain
 
 START = b'{"specversion":"1.0",'
 """How each message begins that a bus has published."""
+PRESENCE = "bus.presence."
+"""Types that the relay publishes, beside what the project does: who comes and goes. Their data is the relay's."""
 _JSON = json_serializer(plain)
+_ANYTHING = Payloads("", None, 1)
 _encode = msgspec.json.Encoder().encode
 # What Redis has appended (lua/cast.lua). Quotes within data are escaped, and objects within it end in two braces.
 _PLACE = re.compile(rb',"epoch":"(\w{1,64})","offset":"(\d{1,19}-\d{1,19})"\}\Z')
 _PLACE_BYTES = 160
+_TEXT = rb'"(?:[^"\\]|\\.)*+"'
+_PRESENT = re.compile(rb'\{"specversion":"1\.0","id":' + _TEXT + rb',"source":' + _TEXT + rb',"type":"bus\.presence\.')
 # Types come from the wire, and there may be any number of them: so many are remembered, and none that is longer.
 _REMEMBERED = 1_000
 _REMEMBERED_CHARACTERS = 256
@@ -125,6 +130,11 @@ def offset_of(raw: bytes) -> Place | None:
     return Place(found[1].decode(), found[2].decode()) if found else None
 
 
+def is_presence(raw: bytes) -> bool:
+    """Return whether the relay tells with this message who comes or goes, without decoding it."""
+    return b'"type":"bus.presence.' in raw and _PRESENT.match(raw) is not None
+
+
 def as_json(raw: bytes) -> bytes:
     """Return a message as the one line of JSON that a browser gets: as it is, or what is foreign, wrapped."""
     try:
@@ -210,8 +220,9 @@ class LiveReader:
         )
 
     def _kind(self, raw_type: str, schema: str | None) -> tuple[str, Decode]:
-        event_type, version = self.payloads.resolve(raw_type, schema)
-        kind = (event_type, self.payloads.decoder(event_type, version, _JSON))
+        payloads = _ANYTHING if raw_type.startswith(PRESENCE) else self.payloads
+        event_type, version = payloads.resolve(raw_type, schema)
+        kind = (event_type, payloads.decoder(event_type, version, _JSON))
         if len(self._kinds) < _REMEMBERED and len(raw_type) + len(schema or "") <= _REMEMBERED_CHARACTERS:
             self._kinds[raw_type, schema] = kind
         return kind

@@ -11,8 +11,14 @@ from .exceptions import ConfigurationError, PayloadError
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")
 _LITERAL = re.compile(r"[A-Za-z0-9_.\-:@+]*")
 # One segment of a name: no colon (it would make parsing ambiguous), no space, no glob or brace character
-# (a value must never become part of a pattern or of a hash tag), nothing that has no UTF-8 form.
-_VALUE = re.compile(r"[^\s:*?\[\]{}\\\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,128}")
+# (a value must never become part of a pattern or of a hash tag), nothing that has no UTF-8 form, and nothing that is
+# not seen: two rooms must not look like one.
+_UNSEEN = (  # Unicode's category Cf
+    r"\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f"
+    r"\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    r"\U000e0001\U000e0020-\U000e007f"
+)
+_VALUE = re.compile(rf"[^\s:*?\[\]{{}}\\\x00-\x1f\x7f-\x9f\ud800-\udfff{_UNSEEN}]{{1,128}}")
 
 LONGEST = 500
 """Characters of a name: what a row of the outbox has room for."""
@@ -56,6 +62,15 @@ class Pattern:
         """The Redis pattern that matches every name of this topic: "chat:*"."""
         return _PLACEHOLDER.sub("*", self.text)
 
+    @cached_property
+    def fixed(self) -> str:
+        """What the names have in common, with dots for colons: "support" of "support:{ticket}"."""
+        segments = (
+            _PLACEHOLDER.sub("", segment).strip("_.-@+") if "{" in segment else segment
+            for segment in self.text.split(":")
+        )
+        return ".".join(filter(None, segments))
+
     def format(self, values: Mapping[str, object]) -> str:
         """Return the concrete name for `values`.
 
@@ -76,7 +91,7 @@ class Pattern:
             if not _VALUE.fullmatch(text):
                 raise PayloadError(
                     f"Topic {self.text!r}: the value for {match[1]!r} must be 1 to 128 characters without spaces, "
-                    "colons, braces, control or glob characters.",
+                    "colons, braces, glob, control or invisible characters.",
                     topic=self.text,
                     path=match[1],
                 )

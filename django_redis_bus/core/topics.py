@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from .config import ChannelConfig, Limit, Retention
 from .events import Keeping
@@ -17,6 +17,8 @@ from .patterns import Pattern
 from .payloads import Payloads
 from .redaction import parse_path
 
+Rule: TypeAlias = Callable[..., bool | Awaitable[bool]] | str | None
+"""Who may: a function (user, **parameters) -> bool, a permission such as "chat.view_room", or None for nobody."""
 WEEK_S = 604_800.0
 MOST_KEPT = 1_000_000
 """Messages that a channel may keep: they are in Redis's memory."""

@@ -46,6 +46,7 @@ def bridge(
     timeout_s: float = 5.0,
     queue: int = QUEUE,
     overflow: Overflow = "drop_oldest",
+    presence: bool = False,
     bus: str = "default",
 ) -> Bridge:
     """Have `manage.py listen_pattern` send each event of a channel to a group. For a handlers.py.
@@ -59,7 +60,7 @@ def bridge(
         layer: alias in CHANNEL_LAYERS.
         type: of the message: "chat.message" is the consumers' method `chat_message`.
         timeout_s: how long the layer may take for one event.
-        queue, overflow: as for a listener.
+        queue, overflow, presence: as for a listener.
         bus: alias in REDIS_BUS, for a topic that is a text.
 
     Raises ConfigurationError for arguments that cannot work.
@@ -97,6 +98,7 @@ def bridge(
             parameters=tuple(dict.fromkeys(used)),
             queue=queue,
             overflow=overflow,
+            presence=presence,
         ),
     )
     return made

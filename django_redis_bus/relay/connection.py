@@ -16,7 +16,7 @@ from ..core.topics import Address
 from . import protocol
 from .identity import session_mark, shown
 from .limits import Bucket
-from .members import Item, Joined
+from .members import Item
 from .outgoing import Outgoing, Send
 from .presence import presence_of
 from .protocol import Close
@@ -28,6 +28,7 @@ logger = logging.getLogger("django_redis_bus.relay")
 
 PATIENCE = 20
 """Frames in a row that are refused for being too many, before the socket is closed."""
+PERHAPS_SENT = "Redis did not answer: the message may have been sent"
 
 
 class Connection:
@@ -122,16 +123,18 @@ class Connection:
             if error.hopeless:
                 self.close(Close.BAD_FRAME)
                 return
-            self._frames.take(now_s)
-            self.say(protocol.error("bad_frame", str(error), id=error.id))
+            if self._may_ask(now_s, error.id):
+                self.say(protocol.error("bad_frame", str(error), id=error.id))
             return
-        is_publish = isinstance(frame, protocol.Publish)
-        if not self._frames.take(now_s) or (is_publish and not self._published.take(now_s)):
-            self._refuse_fast(frame)
-        elif isinstance(frame, protocol.Ping):
+        if not self._may_ask(now_s, frame.id, frame):
+            return
+        if isinstance(frame, protocol.Ping):
             self.say(protocol.frame("pong", frame.id))
         elif isinstance(frame, protocol.Join):
-            await self._join(frame)
+            # An answer may be a thousand times as long as its question: who does not read them gets one at a time.
+            await self.outgoing.almost_sent()
+            if not self.is_closed:
+                await self._join(frame)
         elif isinstance(frame, protocol.Leave):
             self._leave(frame.topic, at_once=True)
             self.say(protocol.frame("left", frame.id, topic=frame.topic))
@@ -146,40 +149,46 @@ class Connection:
             asked = protocol.id_of(text)
         except protocol.Malformed:
             self.close(Close.BAD_FRAME)
-            return
-        self._frames.take(monotonic())
-        self.say(protocol.error("too_large", f"a frame has at most {self._limits.message_bytes} bytes", id=asked))
+        else:
+            said = f"a frame has at most {self._limits.message_bytes} bytes"
+            if self._may_ask(monotonic(), asked):
+                self.say(protocol.error("too_large", said, id=asked))
 
-    def _refuse_fast(self, frame: protocol.Frame) -> None:
+    def _may_ask(self, now_s: float, asked: protocol.Id, frame: protocol.Frame | None = None) -> bool:
+        """Count a frame, good or bad; refuse it if there have been too many."""
+        if self._frames.take(now_s) and (not isinstance(frame, protocol.Publish) or self._published.take(now_s)):
+            return True
         if self._frames.refused + self._published.refused > PATIENCE:
             self.close(Close.TOO_FAST)
-            return
-        topic = getattr(frame, "topic", None)
-        said = f"at most {self._limits.rate:g} frames a second"
-        self.say(protocol.error("too_fast", said, id=frame.id, topic=topic))
+        else:
+            said, topic = f"at most {self._limits.rate:g} frames a second", getattr(frame, "topic", None)
+            self.say(protocol.error("too_fast", said, id=asked, topic=topic))
+        return False
+
+    def _refuse(self, frame: protocol.Join | protocol.Publish, code: protocol.Code, said: str) -> None:
+        self.say(protocol.error(code, said, id=frame.id, topic=frame.topic))
 
     # --- rooms
 
     async def _join(self, frame: protocol.Join) -> None:
-        topic, asked = frame.topic, frame.id
+        topic = frame.topic
         membership = self.topics.get(topic) or find(self.bus, topic)
         if membership is None:
-            self.say(protocol.error("unknown_topic", "there is no such topic", id=asked, topic=topic))
+            self._refuse(frame, "unknown_topic", "there is no such topic")
             return
         if topic not in self.topics and len(self.topics) >= self._limits.rooms:
-            said = f"a connection is in at most {self._limits.rooms} rooms"
-            self.say(protocol.error("too_many_rooms", said, id=asked, topic=topic))
+            self._refuse(frame, "too_many_rooms", f"a connection is in at most {self._limits.rooms} rooms")
             return
         if not await self._may_join(membership):
-            self.say(protocol.error("forbidden", "you may not join this topic", id=asked, topic=topic))
+            self._refuse(frame, "forbidden", "you may not join this topic")
             return
         position = Position(frame.epoch, frame.offset) if frame.epoch is not None and frame.offset is not None else None
         history = max(0, min(frame.history, self._limits.history))
         try:
-            await self._enter(membership, position, history, id=asked)
+            await self._enter(membership, position, history, id=frame.id)
         except BusError as error:
             _log(error)
-            self.say(protocol.error("unavailable", "the topic cannot be joined just now", id=asked, topic=topic))
+            self._refuse(frame, "unavailable", "the topic cannot be joined just now")
 
     async def push_topic(self, topic: str) -> None:
         """Let it into a room that it has not asked for: the settings have. Raises BusError."""
@@ -215,7 +224,7 @@ class Connection:
             self._rooms.leave(topic, self)
             self._presence.leave(topic, self.socket, at_once=True)
             return
-        self.say(_joined(membership, joined, parts))
+        self.say(protocol.joined(topic, joined, can_publish=membership.can_publish, **parts))
         for item in held:
             self.outgoing.put(item.frame)
 
@@ -237,15 +246,13 @@ class Connection:
         topic, asked = frame.topic, frame.id
         membership = self.topics.get(topic)
         if membership is None:
-            self.say(protocol.error("not_joined", "join the topic first", id=asked, topic=topic))
+            self._refuse(frame, "not_joined", "join the topic first")
             return
         if not membership.can_publish:
-            self.say(protocol.error("forbidden", "you may not publish here", id=asked, topic=topic))
+            self._refuse(frame, "forbidden", "you may not publish here")
             return
         if frame.type is not None and frame.type.startswith("bus."):
-            self.say(
-                protocol.error("invalid_payload", "types that begin with bus. are reserved", id=asked, topic=topic)
-            )
+            self._refuse(frame, "invalid_payload", "types that begin with bus. are reserved")
             return
         author = self.shown
         named = {"authorid": author.id, "authorname": author.name} if author else {}
@@ -257,32 +264,21 @@ class Connection:
         try:
             published = await self.bus.apublish(Address(membership.channel, topic), frame.data, **options)
         except EventTooLarge as error:
-            self.say(protocol.error("too_large", str(error), id=asked, topic=topic))
+            self._refuse(frame, "too_large", str(error))
         except PayloadError as error:
-            self.say(protocol.error("invalid_payload", str(error), id=asked, topic=topic))
+            self._refuse(frame, "invalid_payload", str(error))
         except BusError as error:
             _log(error)
-            self.say(protocol.error("unavailable", "the message could not be sent", id=asked, topic=topic))
+            if isinstance(error, Unavailable) and error.perhaps_sent:
+                self._refuse(frame, "unknown", PERHAPS_SENT)
+            else:
+                self._refuse(frame, "unavailable", "the message could not be sent")
         else:
             if published.state == "dropped":
-                self.say(protocol.error("unavailable", "the message could not be sent", id=asked, topic=topic))
+                self._refuse(frame, "unknown", PERHAPS_SENT)
                 return
             offset = {} if published.offset is None else {"offset": published.offset}
             self.say(protocol.frame("published", asked, topic=topic, event_id=published.event_id, **offset))
-
-
-def _joined(membership: Membership, joined: Joined, parts: dict[str, Any]) -> str:
-    epoch, offset = joined.position or (None, None)
-    return protocol.frame(
-        "joined",
-        topic=membership.topic,
-        epoch=epoch,
-        offset=offset,
-        recovered=joined.recovered,
-        messages=[protocol.raw(kept.text) for kept in joined.messages],
-        can_publish=membership.can_publish,
-        **parts,
-    )
 
 
 def _log(error: BusError) -> None:

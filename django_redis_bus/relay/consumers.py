@@ -20,12 +20,15 @@ from .protocol import REASONS, SUBPROTOCOL, Close
 logger = logging.getLogger("django_redis_bus.relay")
 
 Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Any], Awaitable[None]]
 
 SERVER_SEND = "django_redis_bus.send"
 """Where `websocket_application` keeps the server's own `send`. Channels' session middleware wraps it and looks at the
 session before each frame, though only an HTTP response can carry its cookie: a quarter of what a delivery costs."""
+SLOW_S = 0.5
+"""How long a frame may take before its socket is read further: only so its end is noticed meanwhile."""
 CLOSE_S = 5.0
 """How long a socket may take to be closed before it is left to its server."""
 
@@ -54,8 +57,8 @@ class RoomConsumer:
             return
         send = scope.get(SERVER_SEND, send)
         bus = buses[self.bus_alias]
-        if not is_allowed(bus, scope):
-            await refuse(send, Close.FOREIGN_ORIGIN)
+        if not is_allowed(scope, bus):
+            await refuse(scope, send, Close.FOREIGN_ORIGIN)
             return
         await send(_accept(scope))
         socket = _Socket(send)
@@ -129,22 +132,46 @@ class _Socket:
 
 
 async def _serve(connection: Connection, receive: Receive) -> None:
-    while True:
-        message = await receive()
-        if message["type"] == "websocket.disconnect":
-            return
+    ahead: Message | None = None
+    while (message := ahead or await receive())["type"] != "websocket.disconnect":
+        ahead = None
         if connection.is_closed:
             continue
         text = message.get("text")
         if text is None:
             connection.close(Close.BAD_FRAME)
-            continue
-        try:
-            await connection.take(text)
-        except Exception as error:
-            told, exc_info = loggable(error)
-            logger.error("A browser's frame could not be handled: %s%s", type(error).__name__, told, exc_info=exc_info)
-            connection.say(protocol.error("unavailable", "this could not be done"))
+        else:
+            ahead = await _take(connection, text, receive)
+
+
+async def _take(connection: Connection, text: str, receive: Receive) -> Message | None:
+    """Do what a frame asks for, or stop doing it if the socket ends. Return the message that came meanwhile, if any."""
+    taking = asyncio.create_task(_handle(connection, text))
+    listening = None
+    try:
+        await asyncio.wait([taking], timeout=SLOW_S)
+        if taking.done():
+            return None
+        listening = asyncio.ensure_future(receive())
+        await asyncio.wait([taking, listening], return_when=asyncio.FIRST_COMPLETED)
+        if not listening.done() or listening.result()["type"] != "websocket.disconnect":
+            await asyncio.wait([taking])
+        return await listening
+    finally:
+        unfinished = [task for task in (taking, listening) if task is not None and not task.done()]
+        for task in unfinished:
+            task.cancel()
+        if unfinished:
+            await asyncio.wait(unfinished)
+
+
+async def _handle(connection: Connection, text: str) -> None:
+    try:
+        await connection.take(text)
+    except Exception as error:
+        told, exc_info = loggable(error)
+        logger.error("A browser's frame could not be handled: %s%s", type(error).__name__, told, exc_info=exc_info)
+        connection.say(protocol.error("unavailable", "this could not be done"))
 
 
 def _accept(scope: Scope) -> dict[str, Any]:
@@ -152,7 +179,10 @@ def _accept(scope: Scope) -> dict[str, Any]:
     return {"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None, "headers": []}
 
 
-async def refuse(send: Send, code: int) -> None:
-    """Accept a socket and close it: only so the browser is told why."""
-    await send({"type": "websocket.accept"})
+async def refuse(scope: Scope, send: Send, code: int) -> None:
+    """Accept a socket and close it: only so the browser is told why.
+
+    With the subprotocol that it has offered: without, a browser fails the connection and hears of no code.
+    """
+    await send(_accept(scope))
     await send({"type": "websocket.close", "code": code, "reason": REASONS[code]})

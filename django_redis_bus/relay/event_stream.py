@@ -20,7 +20,15 @@ KEEP_ALIVE = b": keep-alive\n\n"
 _LINES = re.compile(r"\r\n|\r|\n")
 _PLACE = re.compile(r"(\w{1,64}):(\d{1,19}-\d{1,19})", re.ASCII)
 _NOWHERE = "-"
+PRESENCE = "bus.presence."
+
+
+class _Typed(msgspec.Struct):
+    type: str = ""
+
+
 _encode = msgspec.json.Encoder().encode
+_type = msgspec.json.Decoder(_Typed)
 
 
 class Place(NamedTuple):
@@ -89,13 +97,22 @@ def message(topic: str, event: str) -> bytes:
 
 
 def item(each: Item) -> bytes:
-    """Return an Item as an event. It is encoded once for all event streams of the room."""
+    """Return an Item as an event, b"" if it is none for an event stream. It is encoded once for all of the room."""
     if each.sse is None:
-        if each.event is None:
-            each.sse = gap(each.topic, each.position, each.missed)
-        else:
-            each.sse = message(each.topic, each.event)
+        each.sse = _item(each)
     return each.sse
+
+
+def _item(each: Item) -> bytes:
+    if each.kind == "gap":
+        return gap(each.topic, each.position, each.missed)
+    if each.kind == "interrupted":
+        return named("interrupted", topic=each.topic)
+    assert each.event is not None
+    # Who is there is not told: nobody is there by an event stream, and no list comes with its "joined".
+    if each.position is None and _type.decode(each.event).type.startswith(PRESENCE):
+        return b""
+    return message(each.topic, each.event)
 
 
 def gap(topic: str, position: Position | None, missed: int | None) -> bytes:

@@ -34,23 +34,31 @@ class Feed:
     Args:
         source: the channel.
         most: messages to have in memory.
+        missing: most messages that are read when some are missing, if that is more than CATCH_UP_MOST.
         tell: takes each Item, at once.
         healed: called when an interruption of the subscription is over: what is not kept may have been missed.
     """
 
     def __init__(
-        self, source: Source, *, most: int, tell: Callable[[Item], None], healed: Callable[[], None] = lambda: None
+        self,
+        source: Source,
+        *,
+        most: int,
+        missing: int = 0,
+        tell: Callable[[Item], None],
+        healed: Callable[[], None] = lambda: None,
     ) -> None:
         self.source = source
         self.gaps = 0
         """How often something was lost."""
         self._tell = tell
         self._healed = healed
-        self._interrupted = False
+        self._interrupted_at: int | None = None
+        """How many gaps had been told when messages without a place may have been missed; None if they have not."""
         self._opening_text = protocol.opening(source.topic)
         self._most = most
-        self._missing = min(max(most, CATCH_UP_MOST), source.history)
-        self._timeline = Timeline(most, known=2 * CATCH_UP_MOST)
+        self._missing = min(max(missing, CATCH_UP_MOST), source.history)
+        self._timeline = Timeline(most, known=2 * max(missing, CATCH_UP_MOST))
         self._loop = asyncio.get_running_loop()
         self._last_at = self._loop.time()
         self._held: list[bytes] | None = []
@@ -120,11 +128,15 @@ class Feed:
 
     def on_gap(self) -> None:
         """Messages may have been missed."""
-        self._interrupted = True
+        self._note_interruption()
         if self._held is not None:
             self._again = True
         else:
             self.catch_up()
+
+    def _note_interruption(self) -> None:
+        if self._interrupted_at is None:
+            self._interrupted_at = self.gaps
 
     def adopt(self, epoch: str, messages: Sequence[Kept]) -> None:
         """Take what the history knows and the subscription has not brought yet."""
@@ -167,7 +179,10 @@ class Feed:
     def _set_aside(self) -> None:
         """Keep of what waits only what has no place: the history, asked from here on, knows all the rest."""
         if self._held:
-            self._unplaced += [raw for raw in self._held if self.source.read(raw)[0] is None]
+            unplaced = [raw for raw in self._held if self.source.read(raw)[0] is None]
+            if len(self._unplaced) + len(unplaced) > HELD_MOST:
+                self._note_interruption()  # the oldest of them go
+            self._unplaced += unplaced
             self._held = []
 
     # --- what is missing
@@ -239,7 +254,7 @@ class Feed:
         epoch, offset = position or (None, None)
         text = protocol.gap(self.source.topic, epoch=epoch, offset=offset, missed=missed)
         frame = {"type": "websocket.send", "text": text}
-        self._tell(Item(topic=self.source.topic, event=None, position=position, missed=missed, frame=frame))
+        self._tell(Item(topic=self.source.topic, kind="gap", event=None, position=position, missed=missed, frame=frame))
 
     def _release(self) -> bool:
         """Go on with what has come meanwhile; return whether nothing is missing there."""
@@ -255,7 +270,10 @@ class Feed:
         self._held = None
         if not self._caught_up.done():
             self._caught_up.set_result(None)
-        if self._interrupted:
-            self._interrupted = False
+        if self._interrupted_at is not None:
+            if self._interrupted_at == self.gaps:  # a gap says more
+                frame = {"type": "websocket.send", "text": protocol.interrupted(self.source.topic)}
+                self._tell(Item(topic=self.source.topic, kind="interrupted", event=None, position=None, frame=frame))
+            self._interrupted_at = None
             self._healed()
         return True

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from random import random
 from typing import Any, Protocol
 
 from ..bus import Bus
-from ..core.exceptions import BusError
+from ..core.exceptions import BusError, Unavailable
+from ..core.keys import stream_key
 from ..core.revocation import read
-from ..core.telling import loggable
+from ..core.telling import loggable, printable
 from ..revoking import CONTROL
 from .identity import fresh
 from .loops import PerLoop
@@ -20,8 +22,12 @@ logger = logging.getLogger("django_redis_bus.relay")
 
 AT_ONCE = 4
 """Sockets whose users are loaded at the same time: a change of rights must not empty the pool of databases."""
+SLOW_S = 1.0
+"""Who takes longer, because a rule of the project does, keeps no other waiting."""
 TICK_S = 0.5
 """How late a socket may be looked at."""
+REFUSED_S = 30.0
+"""How long until the control channel is asked for again, if this user of Redis may not listen to it."""
 
 
 class Watched(Protocol):
@@ -53,9 +59,12 @@ class Guard:
         self._recheck_s = bus.config.relay.recheck_s
         self._loop = asyncio.get_running_loop()
         self._due: dict[Watched, float] = {}
+        self._looking: dict[Watched, asyncio.Task[None]] = {}
         self._hurry = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
         self._attachment: Any = None
+        self._is_refused = False
+        self._listen_at = float("-inf")
 
     def add(self, connection: Watched) -> None:
         """Watch a socket."""
@@ -70,9 +79,11 @@ class Guard:
     async def aclose(self) -> None:
         """Stop watching."""
         self._due.clear()
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
+        ending = [*self._looking.values(), *([self._watching] if self._watching is not None else [])]
+        for task in ending:
+            task.cancel()
+        if ending:
+            await asyncio.wait(ending)
 
     # --- the watch
 
@@ -81,10 +92,7 @@ class Guard:
             while self._due:
                 await self._listen()
                 self._hurry.clear()
-                now = self._loop.time()
-                late = [connection for connection, due in self._due.items() if due <= now]
-                for at in range(0, len(late), AT_ONCE):
-                    await asyncio.gather(*map(self._look, late[at : at + AT_ONCE]))
+                await self._look_at_the_late()
                 try:
                     async with asyncio.timeout(min(TICK_S, self._recheck_s / 4)):
                         await self._hurry.wait()
@@ -98,11 +106,27 @@ class Guard:
             if self._due:  # somebody came while it was closed
                 self._watching = self._loop.create_task(self._watch())
 
+    async def _look_at_the_late(self) -> None:
+        now = self._loop.time()
+        quick: set[asyncio.Task[None]] = set()
+        # One that is looked at stays due, if it became so meanwhile.
+        for connection in [each for each, due in self._due.items() if due <= now and each not in self._looking]:
+            if len(quick) >= AT_ONCE:
+                done, quick = await asyncio.wait(quick, timeout=SLOW_S, return_when=asyncio.FIRST_COMPLETED)
+                if not done:
+                    quick = set()
+            if connection.is_closed:
+                self._due.pop(connection, None)
+            elif connection in self._due:
+                self._due[connection] = self._loop.time() + self._recheck_s * (0.9 + 0.2 * random())
+                look = self._looking[connection] = self._loop.create_task(self._look(connection))
+                look.add_done_callback(partial(self._looked, connection))
+                quick.add(look)
+
+    def _looked(self, connection: Watched, look: asyncio.Task[None]) -> None:
+        del self._looking[connection]
+
     async def _look(self, connection: Watched) -> None:
-        if connection.is_closed:
-            self._due.pop(connection, None)
-            return
-        self._due[connection] = self._loop.time() + self._recheck_s * (0.9 + 0.2 * random())
         try:
             if connection.user.is_authenticated:
                 user = await fresh(connection.scope, connection.user)
@@ -121,7 +145,7 @@ class Guard:
     # --- what other processes say
 
     async def _listen(self) -> None:
-        if self._attachment is not None:
+        if self._attachment is not None or self._loop.time() < self._listen_at:
             return
         try:
             self._attachment = await self._bus.live.attach(
@@ -130,8 +154,22 @@ class Guard:
                 on_gap=lambda gap: self._hasten(self._due),
                 deadline_s=1.0,
             )
-        except BusError:
-            return  # tried again with the next tick
+        except Unavailable:
+            return  # tried again with the next tick; an outage is told by those who publish and listen
+        except BusError as error:
+            self._listen_at = self._loop.time() + REFUSED_S
+            if not self._is_refused:
+                self._is_refused = True
+                key = stream_key(self._bus.config.key_prefix, CONTROL)
+                logger.error(
+                    "Redis refuses %r, so a lost right ends a socket only after RELAY['recheck'], not at once. "
+                    "Allow the channel: ACL SETUSER … &%s (%s)",
+                    key,
+                    key,
+                    printable(str(error)),
+                )
+            return
+        self._is_refused = False
         self._hasten(self._due)  # what was said until now is unknown
 
     def _on_message(self, topic: str, raw: bytes, pattern: str | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -14,8 +14,10 @@ class Item(msgspec.Struct, kw_only=True):
     """Something for every member of a room. It is made once, whatever their number; none of them changes it."""
 
     topic: str
+    kind: Literal["event", "gap", "interrupted"] = "event"
+    """An interruption was healed from the history: only what is not kept may have been missed."""
     event: str | None
-    """The event as JSON text, None for a gap."""
+    """The event as JSON text, None for what is no event."""
     position: Position | None
     """Where it stands in the history, None for what is not kept. Of a gap: where the history goes on."""
     missed: int | None = None
@@ -23,7 +25,7 @@ class Item(msgspec.Struct, kw_only=True):
     frame: dict[str, Any]
     """The frame of the WebSocket protocol, as the message that an ASGI server sends."""
     sse: bytes | None = None
-    """The same for server-sent events, put here by the first member that needs it."""
+    """The same for server-sent events, put here by the first member that needs it; b"" if they leave it out."""
 
 
 class Joined(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from ..core.exceptions import BusError
+from .members import Joined
 
 VERSION = 1
 SUBPROTOCOL = "bus.v1"
@@ -47,7 +48,7 @@ REASONS = {
 
 Code: TypeAlias = Literal[
     "forbidden", "unknown_topic", "bad_frame", "invalid_payload", "too_large", "too_fast", "not_joined",
-    "unavailable", "too_many_rooms",
+    "unavailable", "unknown", "too_many_rooms",
 ]  # fmt: skip
 
 
@@ -178,6 +179,15 @@ def error(code: Code, message: str, *, id: Id = None, topic: str | None = None) 
     return frame("error", id, **where, code=code, message=message)
 
 
+def joined(topic: str, found: Joined, **parts: Any) -> str:
+    """Return the frame that lets a client into a room."""
+    epoch, offset = found.position or (None, None)
+    messages = [msgspec.Raw(kept.text.encode()) for kept in found.messages]
+    return frame(
+        "joined", topic=topic, epoch=epoch, offset=offset, recovered=found.recovered, messages=messages, **parts
+    )
+
+
 def opening(topic: str) -> str:
     """Return what stands before the event in the frames of a topic: worked out once per room."""
     return f'{{"do":"event","topic":{_encode(topic).decode()},"event":'
@@ -188,6 +198,6 @@ def gap(topic: str, *, epoch: str | None, offset: str | None, missed: int | None
     return frame("gap", topic=topic, epoch=epoch, offset=offset, missed=missed)
 
 
-def raw(text: str) -> msgspec.Raw:
-    """Return JSON that stands in a frame as it is."""
-    return msgspec.Raw(text.encode())
+def interrupted(topic: str) -> str:
+    """Return the frame that tells of an interruption after which only what is not kept may be missing."""
+    return frame("interrupted", topic=topic)

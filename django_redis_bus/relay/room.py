@@ -40,7 +40,13 @@ class Room:
         self._source = source
         self._most = min(most, source.history)
         self._patience_s = patience_s
-        self.feed = Feed(source, most=min(self._most, REMEMBERED), tell=self.tell, healed=lambda: healed(self))
+        self.feed = Feed(
+            source,
+            most=min(self._most, REMEMBERED),
+            missing=self._most,
+            tell=self.tell,
+            healed=lambda: healed(self),
+        )
         self._opening = asyncio.get_running_loop().create_task(self._open())
         self._opening.add_done_callback(_retrieve)
 

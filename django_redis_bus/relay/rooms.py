@@ -57,8 +57,8 @@ class Rooms:
             room = self._rooms[topic] = self._make(topic, channel)
         try:
             return await room.join(member, position, history)
-        except BusError:
-            if not room.is_open:
+        except BusError as error:
+            if isinstance(error, Unavailable) and not room.is_open:  # all else is the trouble of this topic alone
                 self._failed_at = self._loop.time()
             if not room.may_open:
                 self._drop(room)

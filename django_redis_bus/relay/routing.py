@@ -27,7 +27,8 @@ def websocket_application(urlpatterns: Sequence[Any] = ()) -> Any:
     consumers.
 
     Args:
-        urlpatterns: of your own consumers, under the same protection; they go before the relay's.
+        urlpatterns: of your own consumers, under the same protection; they go before the relay's. With several buses,
+            what one of them names in RELAY["origins"] is no foreign page to these.
     """
     routes = [*urlpatterns, *websocket_urlpatterns, re_path("", _unknown)]  # type: ignore[arg-type]
     return _same_origin(AuthMiddlewareStack(URLRouter(routes)))
@@ -35,15 +36,16 @@ def websocket_application(urlpatterns: Sequence[Any] = ()) -> Any:
 
 def _same_origin(application: Any) -> Any:
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        if is_allowed(buses["default"], scope):
+        # A consumer of the relay asks once more, for its own bus alone.
+        if is_allowed(scope, *(buses[alias] for alias in buses)):
             await application({**scope, SERVER_SEND: send}, receive, send)
         else:
             await receive()
-            await refuse(send, Close.FOREIGN_ORIGIN)
+            await refuse(scope, send, Close.FOREIGN_ORIGIN)
 
     return guarded
 
 
 async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:
     await receive()
-    await refuse(send, Close.UNKNOWN_PATH)
+    await refuse(scope, send, Close.UNKNOWN_PATH)

@@ -16,6 +16,9 @@ from .timeline import Kept, Position
 
 PATIENT_S = 5.0
 """How long Redis may take when nobody waits for it: a thousand missed messages may be many megabytes."""
+BEGUN_MS = 600_000
+"""How long an epoch lives in which nothing has been published, after the last room asked for it: anybody who may join
+can make one. The first message keeps it as long as the channel's history."""
 ATTACH_S = 3.0
 """How long Redis may take to confirm a subscription."""
 
@@ -57,7 +60,8 @@ class BusSource:
         async with self._asking:
             # An epoch begins with the room, so that its first message is not told from a hole by guessing.
             found = await aresume(
-                self._bus.clients, self._keys, epoch, offset, limit=limit, begin_ms=int(self.history_age_s * 1000),
+                self._bus.clients, self._keys, epoch, offset, limit=limit,
+                begin_ms=min(BEGUN_MS, int(self.history_age_s * 1000)),
                 deadline_s=PATIENT_S if patient else self._bus.config.deadline_s,
             )  # fmt: skip
         at = Position(found.epoch, found.offset) if found.epoch and found.offset else None

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
 from .. import registry
 from ..bus import Bus
 from ..core.exceptions import UnknownTopic
+from ..core.patterns import Pattern
 from ..core.topics import ChannelTopic
 from ..revoking import CONTROL
 from .protocol import LONGEST_TOPIC
+
+logger = logging.getLogger("django_redis_bus.relay")
+_told: set[tuple[str, str]] = set()
 
 
 @dataclass(slots=True)
@@ -38,4 +43,20 @@ def find(bus: Bus, topic: str) -> Membership | None:
     except UnknownTopic:
         return None
     parameters = channel.parse(topic)
-    return None if parameters is None else Membership(topic, channel, parameters)
+    if parameters is None:
+        return None
+    if channel.can_join is None:
+        _tell_closed(bus, channel)
+    return Membership(topic, channel, parameters)
+
+
+def _tell_closed(bus: Bus, channel: ChannelTopic) -> None:
+    """Say once that no browser may join a channel: a page is told only that its user may not."""
+    if (bus.alias, channel.name) in _told:
+        return
+    _told.add((bus.alias, channel.name))
+    if not any(Pattern(text).overlaps(Pattern(channel.name)) for text in bus.config.relay.push):
+        logger.warning(
+            "%r has no can_join, so no browser may join it, and one has asked to. Say who may: can_join=signed_in.",
+            channel,
+        )

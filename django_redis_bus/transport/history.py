@@ -48,8 +48,8 @@ def resume(
         epoch, offset: the place; None for no place.
         limit: most messages to return.
         deadline_s: how long it may take.
-        begin_ms: begin an epoch where there is none, kept for so long, so that somebody who comes before the first
-            message has a place to come back to. None to change nothing.
+        begin_ms: begin an epoch where there is none, so that somebody who comes before the first message has a place
+            to come back to. Without a message it is kept for so long after the last who asked. None to change nothing.
 
     Raises BusError.
     """

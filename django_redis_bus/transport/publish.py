@@ -151,8 +151,8 @@ class _Chunk:
         for key, step, replies in self._answered():
             undone = step.again(replies) is not None
             mine = failure
-            if sent and not undone and step.token and isinstance(failure, Unavailable):
-                mine = Unavailable(str(failure), token=step.token)
+            if sent and not undone and isinstance(failure, Unavailable):
+                mine = Unavailable(str(failure), token=step.token, perhaps_sent=True)
             for index in step.indexes:
                 self.results[index] = mine
             if not undone:

@@ -102,21 +102,16 @@ class Audience:
         )
         said = {event_id for visitor in self.visitors for event_id in visitor.came.union(visitor.said)}
         strangers = max(others(said, heard) for heard in chat)
-        twice = len(board.ids) - len(set(board.ids))
+        again = len(board.ids) - len(set(board.ids))
         return [
-            Line(
-                "chat",
-                self.said,
-                f"lines said by two visitors; {refused} were refused and said again, {doubtful} of which had arrived",
-            ),
-            Line("strangers", strangers, "lines in the chat by anybody else: by you?"),
-            Line(
-                "heard", sum(len(heard.ids) for heard in chat), f"of these lines by {len(chat)} clients: {_how(chat)}"
-            ),
+            Line("chat", self.said, f"lines said by ada and linus; {refused} were refused and said again"),
+            Line("arrived", doubtful, "of those had arrived all the same: nobody knew, as Redis was away"),
+            Line("strangers", strangers, "lines by anybody else: by you?"),
+            Line("heard", len(chat[0].ids), f"lines in all by {_each(chat)}: {_how(chat)}"),
             Line(
                 "board",
                 len(board.ids),
-                f"cards by a page that listens over SSE, {twice} of them again: {_how([board])}",
+                f"cards by a page that listens over SSE, {again} of them again: {_how([board])}",
             ),
         ]
 
@@ -136,6 +131,13 @@ class Audience:
             for offset, fields in self._redis.xrange(f"{key}:history")
         }
         return epoch, int(n or 0), kept
+
+
+def _each(heards: list[Heard]) -> str:
+    counts = [len(heard.ids) for heard in heards]
+    if len(set(counts)) == 1:
+        return f"each of {len(counts)} clients"
+    return f"the first client, and {', '.join(map(str, counts[1:]))} by the others"
 
 
 def _how(heards: list[Heard]) -> str:

@@ -163,7 +163,9 @@ class Facts:
             scheduled = self.redis.zrange(_side(name, "retry"), 0, -1, withscores=True)
             failures = self.redis.hgetall(_side(name, "failures")) if scheduled else {}
             for entry_id, due_ms in scheduled:
-                record = json.loads(failures.get(entry_id, b"{}"))
+                if entry_id not in failures:
+                    continue  # two answers, between which it was handled
+                record = json.loads(failures[entry_id])
                 last_ms = int(record.get("last", 0))
                 pending = self.redis.xpending_range(STREAM, name, entry_id, entry_id, 1)
                 found.append(

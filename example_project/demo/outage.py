@@ -117,4 +117,5 @@ class Outage:
             self.span = self._began, time.monotonic()
             doubtful = sum(entry.event_id in pending for entry in self._facts.entries(str(self._killed_ms)))
             if doubtful:
-                self._screen.note(f"  and with {doubtful} that it has not: sent again, but not added again", GREEN)
+                kept = "event that it" if doubtful == 1 else "events that it"
+                self._screen.note(f"  and with {doubtful} {kept} had no time to confirm: sent again, added once", GREEN)

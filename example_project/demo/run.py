@@ -119,7 +119,10 @@ class Demo:
             pid = Path(settings.DATA_DIR) / "redis" / "server.pid"
             say(f"  Try this    kill -9 $(cat {pid})   and Redis is away for {NOTICED_S:.0f} seconds")
         until = "Ctrl-C ends it" if self.limit_s is None else f"it ends after {self.limit_s:.0f} seconds"
-        say("\n  Waiting: rows of the outbox that are not in the stream yet.", DIM)
+        say(
+            "\n  Waiting: rows of the outbox that are not in the stream yet. Chat: lines that ada and linus have said.",
+            DIM,
+        )
         say(f"  Per group: events handled, ~ waiting for a retry, ! dead letters; {until}.\n", DIM)
 
     # --- the shop is open

@@ -17,10 +17,12 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from tests.conftest import ROOT, missing
+from tests.conftest import PROGRAMS, ROOT, missing
 from tests.example.conftest import Shop
 from tests.example.conftest import migrated as migrated
 from tests.servers import Server
+
+from .apps import ROOMS
 
 # What Chromium itself reports when a server is not there, whatever the page does about it.
 AWAY = ("net::ERR_", "WebSocket connection to")
@@ -41,7 +43,9 @@ class Web:
         return f"http://{self.address}/{path}"
 
     def start(self) -> Web:
-        """Start it, and wait until it answers."""
+        """Start it, if it does not run, and wait until it answers."""
+        if self._process is not None:
+            return self
         arguments = [sys.executable, str(ROOT / "manage.py"), "runserver", "--noreload", self.address]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -55,7 +59,11 @@ class Web:
                 return self
             except OSError:
                 time.sleep(0.05)
-        raise AssertionError(self._log.read_text())
+        raise AssertionError(self.log)
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End it by a signal."""
@@ -65,34 +73,38 @@ class Web:
             self._process = None
 
 
-@pytest.fixture
-def shop(tmp_path: Path, migrated: Path, own_server: Callable[..., Server]) -> Shop:
-    """An empty shop, whose Redis keeps what it has confirmed."""
-    shutil.copy(migrated, tmp_path / "shop.sqlite3")
-    return Shop(tmp_path, own_server())
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[Shop]:
+    """A shop whose Redis keeps what it has confirmed. A module shares it; its tests have own rooms and orders."""
+    directory = tmp_path_factory.mktemp("browser")
+    shutil.copy(migrated, directory / "shop.sqlite3")
+    program = PROGRAMS["valkey"] or PROGRAMS["redis-server"]
+    if program is None:
+        missing("valkey")
+    server = Server(program, aof=True).start()
+    shop = Shop(directory, server)
+    shop.env["DJANGO_SETTINGS_MODULE"] = "tests.browser.settings"
+    yield shop
+    server.close()
 
 
-@pytest.fixture
-def web(shop: Shop, tmp_path: Path, free_port: int) -> Iterator[Web]:
-    """The shop's web server."""
-    server = Web(shop, free_port, tmp_path / "web.log")
-    yield server.start()
+@pytest.fixture(scope="module")
+def shared_web(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    server = Web(shop, _free_port(), tmp_path_factory.mktemp("web") / "web.log")
+    yield server
     server.stop()
-    log = (tmp_path / "web.log").read_text()
-    assert "Traceback" not in log, log
+    assert "Traceback" not in server.log, server.log
 
 
 @pytest.fixture
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def web(shared_web: Web) -> Web:
+    """The shop's web server. A test that stops it need not start it again."""
+    return shared_web.start()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def chrome() -> Iterator[Any]:
-    """A headless Chromium."""
+    """A headless Chromium. For a module and no longer: its loop is in the way of tests with a loop of their own."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -109,6 +121,12 @@ def chrome() -> Iterator[Any]:
         browser.close()
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 Open: TypeAlias = Callable[..., Page]
 
 
@@ -119,39 +137,56 @@ def open_page(chrome: Any, web: Web) -> Iterator[Open]:
     At the end no page has reported an error, nor anything that its Content-Security-Policy refused.
     """
     errors: list[str] = []
+    contexts: list[Any] = []
 
     def watch(message: Any) -> None:
         if message.type == "error" and not any(text in message.text for text in AWAY):
             errors.append(message.text)
 
-    def make(path: str, **options: Any) -> Page:
-        page = chrome.new_context(**options).new_page()
+    def make(path: str | None, **options: Any) -> Page:
+        contexts.append(chrome.new_context(**options))
+        page = contexts[-1].new_page()
         page.set_default_timeout(15_000)
         page.on("console", watch)
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(web.url(path))
+        if path is not None:
+            page.goto(web.url(path))
         return page
 
     yield make
+    for context in contexts:
+        context.close()
     assert errors == []
 
 
-@pytest.fixture
-def come_in(open_page: Open) -> Callable[..., Page]:
-    """A factory of people in a room of the chat: come_in("ada", room="tea")."""
+@pytest.fixture(scope="module")
+def rooms() -> Iterator[str]:
+    return iter(ROOMS)
 
-    def make(name: str, *, room: str = "lobby", **options: Any) -> Page:
-        page = open_page("chat/", **options)
-        page.get_by_role("button", name=name, exact=True).click()
-        if room != "lobby":
-            page.goto(page.url.replace("lobby", room))
+
+@pytest.fixture
+def room(rooms: Iterator[str]) -> str:
+    """A room of the chat in which nobody has been."""
+    return next(rooms)
+
+
+@pytest.fixture
+def come_in(open_page: Open, web: Web, room: str) -> Callable[..., Page]:
+    """A factory of people in a room of the chat, the test's own or another: come_in("ada", room="tea")."""
+
+    def make(name: str, *, room: str = room, **options: Any) -> Page:
+        page = open_page(None, **options)
+        page.request.get(web.url("chat/"))
+        (token,) = (cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken")
+        page.request.post(web.url("chat/"), form={"name": name, "csrfmiddlewaretoken": token}, max_redirects=0)
+        page.goto(web.url(f"chat/{room}/"))
         page.get_by_text("Connected", exact=True).wait_for()
         return page
 
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def consumer(shop: Shop) -> Iterator[None]:
     """`manage.py consume_stream` beside the test."""
     with ExitStack() as stack:

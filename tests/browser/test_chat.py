@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,12 +44,12 @@ def people(page: Page, *names: str) -> None:
     )
 
 
-def from_elsewhere(shop: Shop, *texts: str) -> None:
-    """Say something in the lobby from another process of the project."""
-    shop.python(SAY + f"bus.publish_many([(CHAT(room='lobby'), ChatMessage(text=text)) for text in {texts!r}])")
+def from_elsewhere(shop: Shop, room: str, *texts: str) -> None:
+    """Say something in a room from another process of the project."""
+    shop.python(SAY + f"bus.publish_many([(CHAT(room={room!r}), ChatMessage(text=text)) for text in {texts!r}])")
 
 
-def test_two_people_talk(come_in: ComeIn) -> None:
+def test_two_people_talk(come_in: ComeIn, room: str) -> None:
     # Given two people in one room, and one in another
     ada, linus, grace = come_in("ada"), come_in("linus"), come_in("grace", room="tea")
     # When one writes, then the other sees it
@@ -66,13 +68,13 @@ def test_two_people_talk(come_in: ComeIn) -> None:
     # And nobody else has heard of it
     assert said(grace) == []
     # And who comes later reads it all
-    grace.get_by_role("link", name="Lobby").click()
+    grace.get_by_role("link", name=room, exact=True).click()
     wait_for(grace, "Hello")
     assert said(grace) == said(ada)
 
 
 def test_what_was_said_while_the_server_restarted_appears_once_and_in_order(
-    come_in: ComeIn, web: Web, shop: Shop
+    come_in: ComeIn, web: Web, shop: Shop, room: str
 ) -> None:
     # Given two people who talk
     ada, linus = come_in("ada"), come_in("linus")
@@ -81,7 +83,7 @@ def test_what_was_said_while_the_server_restarted_appears_once_and_in_order(
     # When the server is killed, and something is said meanwhile
     web.stop(signal.SIGKILL)
     ada.get_by_text(re.compile(r"Offline, next try in \d+ s")).wait_for()
-    from_elsewhere(shop, "one", "two", "three")
+    from_elsewhere(shop, room, "one", "two", "three")
     # Then both have it when the server is back
     web.start()
     for page in (ada, linus):
@@ -96,14 +98,14 @@ SAID = 1_100
 """More than the room's history, and than RELAY["history"]."""
 
 
-def test_a_gap_that_is_too_large_is_shown(come_in: ComeIn, web: Web, shop: Shop) -> None:
+def test_a_gap_that_is_too_large_is_shown(come_in: ComeIn, web: Web, shop: Shop, room: str) -> None:
     # Given somebody in a room
     ada = come_in("ada")
     say(ada, "before")
     wait_for(ada, "before")
     # When more is said while the server is away than a browser is given at once
     web.stop()
-    from_elsewhere(shop, *(f"line {n}" for n in range(1, SAID + 1)))
+    from_elsewhere(shop, room, *(f"line {n}" for n in range(1, SAID + 1)))
     web.start()
     wait_for(ada, f"line {SAID}")
     # Then the page shows where something is missing, and how much
@@ -138,6 +140,9 @@ def test_who_logs_out_is_out(come_in: ComeIn) -> None:
     # Then the first tab is out as well
     linus.get_by_text("Signed out").wait_for()
     people(ada, "ada (you)")
+    # And comes in again by the front door
+    tab.get_by_role("button", name="linus", exact=True).click()
+    tab.get_by_text("Connected", exact=True).wait_for()
 
 
 def test_a_line_that_was_refused_is_kept_and_can_be_sent_again(come_in: ComeIn, shop: Shop) -> None:
@@ -160,11 +165,56 @@ def test_a_line_that_was_refused_is_kept_and_can_be_sent_again(come_in: ComeIn, 
     assert said(linus) == ["Anybody?"]
 
 
-def test_any_redis_client_is_heard(come_in: ComeIn, shop: Shop) -> None:
+def test_any_redis_client_is_heard(come_in: ComeIn, shop: Shop, room: str) -> None:
+    # Given somebody in a room
     ada = come_in("ada")
-    shop.redis.publish("shop:chat:lobby", "from a terminal")
+    # When a text is published there by hand
+    shop.redis.publish(f"shop:chat:{room}", "from a terminal")
+    # Then it is shown, as of now, for it has no time of its own
     wait_for(ada, "from a terminal")
     assert ada.locator(".author").all_inner_texts() == ["From outside"]
+    assert "Invalid" not in ada.locator("#messages").inner_text()
+    assert re.fullmatch(r"\d{4}-.+Z", ada.locator("#messages time").get_attribute("datetime"))
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [(4401, "Signed out"), (4403, "not one that the server accepts"), (4404, "no chat at this address")],
+)
+def test_the_page_says_why_it_was_turned_away(come_in: ComeIn, web: Web, code: int, shown: str) -> None:
+    # Given somebody in the chat
+    ada = come_in("ada")
+    # When the server lets nobody in any more
+    ada.route_web_socket("**/bus/", lambda socket: socket.close(code=code, reason="for a reason"))
+    ada.reload()
+    # Then the page says why, and not that she was logged out if she was not
+    ada.get_by_role("status").get_by_text(shown).wait_for()
+
+
+def test_a_line_of_which_nobody_knows_is_not_called_unsent(come_in: ComeIn, room: str) -> None:
+    # Given a relay whose Redis has taken a line and not answered
+    topic = f"chat:{room}"
+    answers = {
+        "join": {"do": "joined", "topic": topic, "epoch": "a", "offset": None, "recovered": None, "messages": []},
+        "publish": {"do": "error", "topic": topic, "code": "unknown", "message": "It may have been sent."},
+    }
+
+    def serve(socket: Any) -> None:
+        def answer(text: str) -> None:
+            asked = json.loads(text)
+            socket.send(json.dumps(answers[asked["do"]] | {"id": asked["id"], "can_publish": True}))
+
+        socket.on_message(answer)
+        socket.send(json.dumps({"do": "welcome", "version": 1, "user": None, "reconnect": {}}))
+
+    ada = come_in("ada")
+    ada.route_web_socket("**/bus/", serve)
+    ada.reload()
+    ada.get_by_text("Connected", exact=True).wait_for()
+    # When she says one
+    say(ada, "Hello")
+    # Then the page does not claim to know
+    ada.get_by_role("button", name="Perhaps not sent: It may have been sent. Try again").wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -145,3 +145,11 @@ def test_redacted_places_of_channels_are_looked_at_too(declare_channel: Declare,
 def test_they_are_among_the_checks(declare_channel: Declare) -> None:
     declare_channel(can_join="auht.view_user")
     assert "bus.W020" in [message.id for message in check_bus()]
+
+
+def test_w021_a_name_in_the_settings_with_a_typo(declare_channel: Declare, bus_settings: Settings) -> None:
+    declare_channel("notifications")
+    bus_settings(CHANNELS={"notfications": {}, "notifications": {}, "other": {}})
+    one("W021", "has 'notfications' without options", "Did you mean 'notifications'?")
+    bus_settings(CHANNELS={"notfications": {"HISTORY": 5}})
+    assert messages() == []

@@ -76,3 +76,19 @@ def test_e131(declare_channel: Declare, on_gap: Any) -> None:
     message = only("bus.E131")
     assert "its on_gap cannot be called with one Gap" in message.msg
     assert message.hint == "def missed(gap): …"
+
+
+def test_e132(declare_channel: Declare) -> None:
+    @declare_channel("support:{ticket}").listener()
+    def log(ticket: object) -> None: ...
+
+    message = only("bus.E132")
+    assert "its first parameter 'ticket' is called as a placeholder" in message.msg
+    assert message.hint == "def log(event, ticket): …"
+
+
+def test_a_placeholder_may_be_called_event(declare_channel: Declare) -> None:
+    @declare_channel("about:{event}").listener()
+    def log(event: object) -> None: ...
+
+    assert found() == []

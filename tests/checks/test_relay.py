@@ -69,3 +69,23 @@ def test_w121_any_page_may_connect(bus_settings: Callable[..., None]) -> None:
     bus_settings(RELAY={"origins": ["*"]})
 
     assert ids() == ["bus.W121"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "found"),
+    [
+        ("https://shop.example", []),
+        ("http://Shop.example:8000", []),
+        ("https://.shop.example", []),
+        ("shop.example", ["bus.E151"]),
+        ("shop.example:8000", ["bus.E151"]),
+        ("https://shop.example/", ["bus.E151"]),
+        ("https://", ["bus.E151"]),
+        ("https://[", ["bus.E151"]),
+        ("null", ["bus.E151"]),
+    ],
+)
+def test_e151_what_is_no_origin(bus_settings: Callable[..., None], origin: str, found: list[str]) -> None:
+    bus_settings(RELAY={"origins": [origin]})
+
+    assert ids() == found

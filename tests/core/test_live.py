@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from django_redis_bus.core.causation import Cause
 from django_redis_bus.core.events import Event
 from django_redis_bus.core.exceptions import PayloadError, UnreadableEntry
-from django_redis_bus.core.live import LiveReader, Place, as_json, encode_live, offset_of
+from django_redis_bus.core.live import LiveReader, Place, as_json, encode_live, is_presence, offset_of
 from django_redis_bus.core.payloads import Payloads
 from tests.core.examples import OrderData
 
@@ -226,3 +226,30 @@ def test_a_browser_gets_one_line() -> None:
 def test_nothing_that_is_published_breaks_a_frame(raw: bytes) -> None:
     assert json.loads(as_json(raw).decode())["specversion"] == "1.0"
     assert read(raw).foreign
+
+
+# --- who comes and goes
+
+
+PRESENT = (
+    b'{"specversion":"1.0","id":"a-1","source":"sh\\"op","type":"bus.presence.joined","time":"2026-11-22T08:00:00Z",'
+    b'"datacontenttype":"application/json","data":{"member":{"id":"7","name":"ada"}},"ephemeral":true}'
+)
+
+
+@pytest.mark.parametrize("payload", [OrderData, {"order": OrderData}])
+def test_who_comes_and_goes_is_no_data_of_the_channel(payload: Any) -> None:
+    event = read(PRESENT, payload)
+    assert (event.type, event.data) == ("bus.presence.joined", {"member": {"id": "7", "name": "ada"}})
+
+
+def test_who_comes_and_goes_is_known_without_decoding() -> None:
+    assert is_presence(PRESENT)
+    for other in (
+        written(event_type="bus.other"),
+        written(b'{"type":"bus.presence.joined"}'),
+        written(b'{"source":"","type":"bus.presence.joined"}', event_type="said"),
+        b'{"type":"bus.presence.joined"}',
+        written(source='","type":"bus.presence.'),
+    ):
+        assert not is_presence(other)

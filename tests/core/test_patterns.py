@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import sys
+import unicodedata
 
 import pytest
 from hypothesis import assume, given
@@ -63,6 +65,27 @@ def test_a_value_that_is_no_segment_is_refused_and_not_shown(value: object) -> N
     assert caught.value.path == "room"
     assert caught.value.topic == "chat:{room}"
     assert "x" * 129 not in str(caught.value)
+
+
+def test_a_name_holds_nothing_that_is_not_seen() -> None:
+    unseen = [chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) == "Cf"]
+    assert "\u200b" in unseen
+    pattern = Pattern("chat:{room}")
+    assert [one for one in unseen if pattern.parse(f"chat:lob{one}by") is not None] == []
+    with pytest.raises(PayloadError, match="invisible"):
+        pattern.format({"room": "lob\u202eby"})
+    assert pattern.parse("chat:köln-東京-🎉") == {"room": "köln-東京-🎉"}
+
+
+@pytest.mark.parametrize(
+    ("text", "fixed"),
+    [
+        ("events:order", "events.order"), ("_a:b-", "_a.b-"), ("support:{ticket}", "support"), ("{room}", ""),
+        ("tenant:{tenant}:orders", "tenant.orders"), ("user-{id}", "user"), ("{a}-{b}:x", "x"),
+    ],
+)  # fmt: skip
+def test_what_names_have_in_common(text: str, fixed: str) -> None:
+    assert Pattern(text).fixed == fixed
 
 
 @pytest.mark.parametrize("values", [{}, {"room": "x", "more": 1}, {"Room": "x"}])

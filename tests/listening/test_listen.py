@@ -87,3 +87,45 @@ async def test_listen_to_overlapping_topics_yields_each_once(
     assert got == ([1, 2, 3] if "chat:*" in topics else [1, 3])
     collecting.cancel()
     await asyncio.wait([collecting])
+
+
+# --- who comes and goes
+
+
+JOINED = (
+    '{"specversion":"1.0","id":"a-1","source":"shop","type":"bus.presence.joined","datacontenttype":"application/json",'
+    '"data":{"member":{"id":"7"}},"ephemeral":true}'
+)
+
+
+async def test_who_comes_and_goes_is_heard_by_who_asks(
+    bus: Bus, declare_channel: Callable[..., Any], publish: Publish, got: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    chat = declare_channel(payload=dict[str, int])
+    asked: list[Any] = []
+    ready: list[bool] = []
+
+    async def hear(presence: bool, heard: list[Any]) -> None:
+        def take(event: Any) -> None:
+            heard.append(event.type or event.data)
+
+        await bus.subscribe(chat, take, presence=presence)
+        await bus.psubscribe("chat:*", take, presence=presence, overflow="coalesce")
+        async for item in bus.listen(chat, presence=presence, on_ready=lambda: ready.append(presence)):
+            take(item)
+
+    tasks = [asyncio.create_task(hear(*each)) for each in ((False, got), (True, asked))]
+    await until(lambda: len(ready) == 2)
+    await publish("chat:lobby", '{"n":1}')
+    await until(lambda: (len(got), len(asked)) == (3, 3))
+    await publish("chat:lobby", JOINED)
+    await until(lambda: len(asked) == 6)
+    await publish("chat:lobby", '{"n":2}')
+    await until(lambda: (len(got), len(asked)) == (6, 9))
+    for task in tasks:
+        task.cancel()
+
+    assert got == [{"n": 1}] * 3 + [{"n": 2}] * 3
+    assert asked[3:6] == ["bus.presence.joined"] * 3
+    assert bus.live.counts["unreadable"] == 0
+    assert caplog.messages == []

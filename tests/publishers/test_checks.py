@@ -126,8 +126,15 @@ def test_e110_only_if_changed_unknown_field(check: Check) -> None:
 
 
 def test_e111_undeclared_topic(check: Check) -> None:
-    one(check(TOPIC="events:ordr"), "E111", "TOPIC", "['STREAMS']['events:ordr']", "Stream('events:ordr')")
+    one(check(TOPIC="events:ordr"), "E111", "TOPIC", "Stream('events:ordr') or Channel('events:ordr')", "Did you mean")
     one(check(TOPIC="events:{status}"), "E111", "TOPIC")
+
+
+def test_a_placeholder_fits_whatever_its_type(check: Check, declare_channel: Any) -> None:
+    declare_channel("support:{ticket}", parameters={"ticket": int})
+    assert check(TOPIC="support:{pk}") == check(TOPIC="support:7") == []
+    one(check(TOPIC="support:open"), "E111", "TOPIC")
+    one(check(TOPIC="suport:{pk}"), "E111", "TOPIC", "Did you mean 'support:{ticket}'?")
 
 
 def test_e112_a_live_message_cannot_wait_in_the_outbox(check: Check) -> None:

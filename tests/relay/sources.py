@@ -107,5 +107,5 @@ class Listening:
 
     @property
     def heard(self) -> list[str]:
-        """The messages, and "gap" for each gap."""
-        return [item.event if item.event is not None else "gap" for item in self.items]
+        """The messages, and "gap" or "interrupted" where that was told."""
+        return [item.event if item.event is not None else item.kind for item in self.items]

@@ -14,7 +14,7 @@ from django_redis_bus.bus import buses
 from django_redis_bus.relay.protocol import HUGE
 from django_redis_bus.relay.rooms import rooms_of
 
-from .conftest import Browser, person
+from .conftest import person
 
 
 @pytest.fixture(autouse=True)
@@ -169,34 +169,19 @@ async def test_a_page_may_join_all_its_rooms_at_once_and_no_more(bus_settings: A
     assert (await ada.join("chat:3"))["do"] == "joined"  # it is in already
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        [(b"origin", b"http://evil.example")],
-        [(b"origin", b"http://testserver.evil.example")],
-        [(b"origin", b"null")],
-        [(b"origin", b"http://[")],
-        [(b"origin", b"\xff")],
-        [(b"host", b"testserver")],
-    ],
-    ids=repr,
-)
-async def test_a_foreign_page_is_refused(bus_settings: Any, headers: Any) -> None:
-    foreign = Browser(headers=headers)
-    await foreign.socket.connect()
+async def test_a_channel_that_no_browser_may_join_is_told_to_the_log_once(
+    bus_settings: Any, channel: Any, browser: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus_settings(RELAY={"push": ["given:{user.pk}"]})
+    channel("closed:{room}")
+    channel("given:{id}")
+    ada = await browser()
 
-    assert await foreign.close_code() == 4403
+    for topic in ("closed:a", "closed:b", "given:8"):
+        assert (await ada.join(topic))["code"] == "forbidden"
 
-
-async def test_origins_of_the_settings(bus_settings: Any, browser: Any) -> None:
-    bus_settings(RELAY={"origins": ["https://shop.example"]})
-
-    friend = await browser(headers=[(b"origin", b"https://shop.example")])
-    foreign = Browser()
-    await foreign.socket.connect()
-
-    assert friend.welcome["do"] == "welcome"
-    assert await foreign.close_code() == 4403
+    [record] = [each for each in caplog.records if "can_join" in each.getMessage()]
+    assert "closed:{room}" in record.getMessage()
 
 
 @pytest.mark.parametrize(

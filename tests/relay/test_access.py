@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from threading import Event
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
 
+from django_redis_bus import access
 from django_redis_bus.access import allowed, anyone, owner, signed_in, staff
 
 from .conftest import person
@@ -95,3 +99,36 @@ async def test_a_rule_that_fails_says_no_and_is_logged(rule: Any, caplog: pytest
 
     [record] = caplog.records
     assert record.getMessage().replace("\n    | ", "").isprintable()
+
+
+async def hanging(user: Any) -> bool:
+    await asyncio.sleep(60)
+    return True
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+@pytest.mark.django_db
+async def test_a_rule_that_is_never_done_says_no_in_time(
+    kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(access, "RULE_S", 0.2)
+    ended = Event()
+    begun = monotonic()
+
+    answer = await allowed(hanging if kind == "async" else lambda user: ended.wait(5), BOSS, {})
+    took_s = monotonic() - begun
+    ended.set()
+
+    assert answer is False
+    assert took_s < 2
+    [record] = caplog.records
+    assert "was not done after 0.2 s, which means no" in record.getMessage()
+
+
+@pytest.mark.django_db
+async def test_a_rule_that_raises_a_timeout_of_its_own_has_failed(caplog: pytest.LogCaptureFixture) -> None:
+    async def impatient(user: Any) -> bool:
+        raise TimeoutError("the other service")
+
+    assert await allowed(impatient, BOSS, {}) is False
+    assert "failed, which means no: TimeoutError" in caplog.text

@@ -112,6 +112,19 @@ async def test_a_part_of_the_topics(layer: Any, chat: Channel[Any], topic: str) 
     assert made.counts == {"sent": 1}
 
 
+async def test_who_comes_and_goes_goes_there_if_asked(layer: Any, chat: Channel[Any]) -> None:
+    channel = await in_group(layer, "all")
+    bridge(chat, group="all")
+    bridge(chat, group="all", type="chat.presence", presence=True)
+    await start()
+
+    await chat(room="lobby").apublish({"member": {"id": "7"}}, type="bus.presence.joined", ephemeral=True)
+    assert (await received(layer, channel))["type"] == "chat.presence"
+    await chat(room="lobby").apublish("hi")
+
+    assert {(await received(layer, channel))["event"]["data"] for _ in range(2)} == {"hi"}
+
+
 async def test_what_other_programs_publish_goes_there_too(layer: Any, redis_client: Any, prefix: str) -> None:
     channel = await in_group(layer, "orders")
     bridge("orders:*", group="orders")

@@ -128,6 +128,31 @@ async def test_a_user_who_may_not_log_in_any_more_is_out_at_once(log_in: Any, ch
     assert await page.close_code() == 4401
 
 
+@pytest.mark.parametrize("what", ["group", "permission"])
+async def test_a_group_or_a_permission_that_is_deleted_counts_at_once(log_in: Any, channel: Any, what: str) -> None:
+    # Their rows in the relations go without an m2m_changed.
+    channel("secret:{id}", can_join="auth.view_user")
+    page, user, _ = await log_in()
+
+    def give() -> Any:
+        permission = Permission.objects.get_or_create(
+            codename="view_user", content_type=ContentType.objects.get_for_model(get_user_model())
+        )[0]
+        group = Group.objects.create(name="staff")
+        group.permissions.add(permission)
+        user.groups.add(group)
+        return group if what == "group" else permission
+
+    given = await sync_to_async(give)()
+    await heard_control(page)
+    await asyncio.sleep(0.5)
+    assert (await page.join("secret:1"))["do"] == "joined"
+
+    await sync_to_async(given.delete)()
+
+    assert await page.next() == {"do": "left", "topic": "secret:1", "why": "forbidden"}
+
+
 @pytest.mark.parametrize("by", ["user", "group", "group's permissions", "the other side"])
 async def test_a_permission_given_or_taken_counts_at_once(log_in: Any, channel: Any, by: str) -> None:
     channel("secret:{id}", can_join="auth.view_user")

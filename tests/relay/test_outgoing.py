@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from django_redis_bus.relay.outgoing import Outgoing
+import pytest
+
+from django_redis_bus.relay.outgoing import FEW_CHARACTERS, MOST_CHARACTERS, Outgoing
 
 
 class Wire:
@@ -86,3 +88,52 @@ async def test_after_the_end_nothing_is_sent() -> None:
 
     assert wire.sent == []
     assert len(outgoing) == 0
+
+
+async def test_a_few_long_frames_overflow_as_many_short_ones_do() -> None:
+    wire = Wire()
+    wire.flows.clear()
+    outgoing = Outgoing(wire.send, most=100, overflowed=wire.overflowed)
+    for _ in range(4):
+        outgoing.put_text("x" * (MOST_CHARACTERS // 4))
+        await turns()
+    assert wire.overflows == 0
+
+    outgoing.put_text("x")
+    await turns()
+
+    assert wire.overflows == 1
+    outgoing.close()
+
+
+async def test_what_was_sent_is_not_counted_any_more() -> None:
+    wire = Wire()
+    outgoing = Outgoing(wire.send, most=100, overflowed=wire.overflowed)
+    for _ in range(10):
+        outgoing.put_text("x" * (MOST_CHARACTERS // 4))
+        await turns()
+
+    assert (wire.overflows, outgoing.characters) == (0, 0)
+    outgoing.close()
+
+
+@pytest.mark.parametrize("end", ["sent", "closed"])
+async def test_who_wants_to_add_something_large_waits_until_little_is_left(end: str) -> None:
+    wire = Wire()
+    wire.flows.clear()
+    outgoing = Outgoing(wire.send, most=100, overflowed=wire.overflowed)
+    outgoing.put_text("x" * FEW_CHARACTERS)
+    await asyncio.wait_for(outgoing.almost_sent(), 1)
+    outgoing.put_text("x")
+
+    waits = [asyncio.create_task(outgoing.almost_sent()) for _ in range(2)]
+    await turns()
+    assert not any(each.done() for each in waits)
+    if end == "sent":
+        wire.flows.set()
+    else:
+        outgoing.close()
+    await turns()
+
+    assert all(each.done() for each in waits)
+    outgoing.close()

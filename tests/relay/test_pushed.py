@@ -49,8 +49,8 @@ async def test_who_comes_back_goes_on_where_it_was(browser: Any, topics: Any) ->
     await topics(id=7).apublish({"n": 2})
 
     assert again["recovered"] is True
-    assert [event["data"] for event in again["messages"]] == [{"n": 1}]
-    assert await ada.events(1) == [{"n": 2}]
+    given = [event["data"] for event in again["messages"]]  # or right after, if the room has not heard of it yet
+    assert given + await ada.events(2 - len(given)) == [{"n": 1}, {"n": 2}]
 
 
 async def test_another_users_topic_stays_closed(browser: Any) -> None:

@@ -29,7 +29,8 @@ class Visitor(Listening):
 
     def end_visit(self) -> None:
         for item in self.items:
-            self.story.append("gap" if item.event is None else item.event)
+            if item.kind != "interrupted":
+                self.story.append("gap" if item.event is None else item.event)
             if item.position is not None:
                 self.position = item.position
         self.items.clear()

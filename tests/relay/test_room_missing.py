@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from django_redis_bus.core.exceptions import Unavailable
+from django_redis_bus.relay.feed import HELD_MOST
 from django_redis_bus.relay.room import Room
 from django_redis_bus.relay.timeline import Position
 
@@ -51,7 +52,7 @@ async def test_after_a_gap_of_the_subscription_the_missing_come_in_order(source:
     source.cast()
     await settled(room)
 
-    assert member.heard == ["1", "2", "3", "4"]
+    assert member.heard == ["1", "2", "3", "4", "interrupted"]
     assert room.feed.gaps == 0
 
 
@@ -67,7 +68,7 @@ async def test_two_gaps_while_the_history_is_asked(source: Scripted) -> None:
     source.answering.set()
     await settled(room)
 
-    assert member.heard == ["1"]
+    assert member.heard == ["1", "interrupted"]
 
 
 async def test_too_many_missing_are_told_with_their_number(source: Scripted) -> None:
@@ -188,7 +189,7 @@ async def test_an_outage_is_survived_without_loss(source: Scripted) -> None:
     source.is_away = False
     await settled(room)
 
-    assert member.heard == ["1"]
+    assert member.heard == ["1", "interrupted"]
 
 
 async def test_a_flood_while_the_history_is_away_is_read_from_it(source: Scripted) -> None:
@@ -204,7 +205,47 @@ async def test_a_flood_while_the_history_is_away_is_read_from_it(source: Scripte
     await settled(room)
     source.cast()
 
-    assert member.heard == [str(n) for n in range(1, 2_502)]
+    assert member.heard == [*(str(n) for n in range(1, 2_501)), "interrupted", "2501"]
+
+
+async def test_what_has_no_place_and_came_in_too_great_numbers_is_told_as_interrupted(source: Scripted) -> None:
+    room = a_room(source)
+    member, _ = await in_room(room)
+    source.is_away = True
+    source.say()
+    source.cast()  # one before it is missing: what follows waits
+    for number in range(HELD_MOST + 10):
+        source.on_message(f"- - typing {number}".encode())
+    source.is_away = False
+    await settled(room)
+
+    typed = [each for each in member.heard if each.startswith("typing")]
+    assert 0 < len(typed) <= HELD_MOST
+    assert [each for each in member.heard if each not in typed] == ["1", "2", "interrupted"]
+
+
+async def test_messages_that_wait_for_a_moment_are_no_interruption(source: Scripted) -> None:
+    room = a_room(source)
+    member, _ = await in_room(room)
+    source.say()
+    source.cast()
+    for number in range(3):
+        source.on_message(f"- - typing {number}".encode())
+    await settled(room)
+
+    assert member.heard == ["1", "2", "typing 0", "typing 1", "typing 2"]
+
+
+async def test_a_gap_says_it_all(source: Scripted) -> None:
+    source.history = 3
+    room = a_room(source)
+    member, _ = await in_room(room)
+    for _ in range(5):
+        source.say()
+    source.on_gap()
+    await settled(room)
+
+    assert member.heard == ["gap"]
 
 
 async def test_old_messages_are_not_given_from_memory(source: Scripted) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from django_redis_bus.access import anyone
+from django_redis_bus.core.keys import ChannelKeys, stream_key
 from django_redis_bus.relay.presence import Presence
 from django_redis_bus.relay.room import Room
 
@@ -102,6 +103,30 @@ async def test_a_channel_without_a_history_is_live_only(channel: Any, browser: A
     assert "offset" not in answer
     again = await ada.join("live:a", epoch="e", offset="1-1")
     assert again["recovered"] is False
+
+
+async def test_who_only_joins_leaves_nothing_for_long(chat: Any, browser: Any, server: Any, prefix: str) -> None:
+    live = ChannelKeys(stream_key(prefix, "chat:lobby")).live
+    ada = await browser()
+
+    await ada.join("chat:lobby")
+    assert 0 < server.client().pttl(live) <= 600_000
+
+    await chat(room="lobby").apublish({"n": 1})
+    assert server.client().pttl(live) > 6 * 24 * 3_600_000
+
+
+async def test_an_epoch_that_ended_before_its_first_message_loses_nothing(
+    chat: Any, browser: Any, server: Any, prefix: str
+) -> None:
+    ada = await browser()
+    await ada.join("chat:lobby")
+
+    server.client().delete(ChannelKeys(stream_key(prefix, "chat:lobby")).live)
+    for number in range(3):
+        await chat(room="lobby").apublish({"n": number})
+
+    assert await ada.events(3) == [{"n": 0}, {"n": 1}, {"n": 2}]
 
 
 async def test_ephemeral_messages_are_heard_and_not_kept(chat: Any, browser: Any) -> None:

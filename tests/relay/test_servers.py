@@ -88,12 +88,16 @@ async def test_at_the_door(serve: Any, kind: str) -> None:
 
     base = server.url.removesuffix("/bus/")
 
-    async with connect(f"{base}/elsewhere/", origin=ORIGIN) as socket:
-        assert await closed(socket) == how(4404, "unknown path")
-    async with connect(server.url, origin="http://evil.example") as socket:
-        assert await closed(socket) == how(4403, "foreign origin")
-    async with connect(f"{base}/elsewhere/", origin="http://evil.example") as socket:
-        assert await closed(socket) == how(4403, "foreign origin")
+    # A browser that is refused hears why only if its subprotocol is accepted.
+    for offered in (None, ["bus.v1"]):
+        for url, origin, why in (
+            (f"{base}/elsewhere/", ORIGIN, how(4404, "unknown path")),
+            (server.url, "http://evil.example", how(4403, "foreign origin")),
+            (f"{base}/elsewhere/", "http://evil.example", how(4403, "foreign origin")),
+        ):
+            async with connect(url, origin=origin, subprotocols=offered) as socket:
+                assert socket.subprotocol == (offered and offered[0])
+                assert await closed(socket) == why
     async with page(server, subprotocols=["bus.v1"]) as socket:
         assert socket.subprotocol == "bus.v1"
         await socket.send(b"bytes")

@@ -178,6 +178,20 @@ def test_to_begin_changes_nothing_where_something_is(room: Room) -> None:
     assert room.after(last, begin_ms=1).recovered is True
 
 
+def test_an_epoch_without_a_message_lives_from_one_who_asks_to_the_next(room: Room, any_server: Server) -> None:
+    found = room.after(None, begin_ms=1_000)
+    assert room.after(None, begin_ms=60_000).epoch == found.epoch
+    assert any_server.client().pttl(room.keys.live) > 50_000
+    # but who only reads keeps nothing alive, and a message has a time of its own
+    assert room.after(None, begin_ms=1_000).epoch == found.epoch
+    room.after(None)
+    assert any_server.client().pttl(room.keys.live) <= 1_000
+    room.say(1)
+    kept_ms = any_server.client().pttl(room.keys.live)
+    room.after(None, begin_ms=1)
+    assert any_server.client().pttl(room.keys.live) > kept_ms - 1_000
+
+
 def test_after_a_flush_everybody_is_told(room: Room, any_server: Server) -> None:
     last = room.say(1, 2)
     any_server.client().delete(room.keys.live, room.keys.history)

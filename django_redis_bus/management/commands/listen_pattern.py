@@ -20,6 +20,7 @@ from ...core.events import Event
 from ...core.exceptions import AccessRefused, BusError
 from ...core.gaps import Gap
 from ...core.globs import is_glob
+from ...core.telling import printable
 from ...listening import declared_as
 from ...runtime.supervisor import PARENT_VARIABLE, orphaned
 from ..options import EXIT_USAGE, add_bus, add_reload, bus_of, count_from
@@ -111,7 +112,10 @@ class Command(BaseCommand):
 
     async def _print(self, bus: Bus, options: dict[str, Any], printed: Counter[str]) -> None:
         line = as_json if options["json"] else as_text
-        heard = bus.listen(*options["patterns"], queue=QUEUE, raw=options["raw"], deadline_s=None)
+        heard = bus.listen(
+            *options["patterns"], queue=QUEUE, presence=True, raw=options["raw"], deadline_s=None,
+            on_ready=lambda: self._ready(bus, options),
+        )  # fmt: skip
         async for item in heard:
             channel = declared_as(bus.alias, item.topic) if isinstance(item, Event) and not options["raw"] else None
             self.stdout.write(line(item, channel.redact if channel is not None else ()))
@@ -119,6 +123,11 @@ class Command(BaseCommand):
             printed["gaps" if isinstance(item, Gap) else "events"] += 1
             if printed["events"] == options["count"]:
                 return
+
+    def _ready(self, bus: Bus, options: dict[str, Any]) -> None:
+        out = self.stderr if options["json"] else self.stdout
+        out.write(f"Listening to {', '.join(map(printable, options['patterns']))} on {bus.clients.where}")
+        out.flush()
 
     async def _run(self, bus: Bus, options: dict[str, Any]) -> None:
         async def start(listener: Any) -> None:

@@ -140,6 +140,7 @@ export class Bus extends Teller {
     else if (asked) asked.resolve(frame);
     else if (frame.do === "joined") this.#pushed(frame, room);
     else if (frame.do === "gap") room?._gap(frame);
+    else if (frame.do === "interrupted") room?._interrupted();
     else if (frame.do === "left" && room) {
       this.#rooms.delete(room.topic);
       room._left(frame.why);

@@ -10,7 +10,9 @@ const SUBPROTOCOL = "bus.v1";
 const WELCOME_MS = 10_000; // until the server's first frame
 const PROOF_MS = 5_000; // until it answers a ping
 const STEADY_MS = 5_000; // a connection that lasts so long was a good one
-const FINAL = new Set([4401, 4403, 4404]); // not logged in (any more), a foreign page, a wrong path: it stays so
+const FINAL = new Set([4403, 4404]); // a foreign page, a wrong path: it stays so
+const LOGGED_OUT = 4401; // or the session has another key, after a new password: the next try tells
+const COOKIE_TRIES = 2; // how long that try waits, as `pause` has it: another tab may just be getting the new cookie
 const OURS = new Set([4400, 4408, 4413]); // this socket's own fault: no other browser has lost its own
 
 export class Connection {
@@ -26,6 +28,8 @@ export class Connection {
   #seconds = 0;
   #hints = { least_ms: 500, most_ms: 30_000, spread_ms: 10_000 };
   #timers = {};
+  #user = null; // who the server took this browser for
+  #doubt = null; // why it may be so no more
   #page = new AbortController();
 
   /**
@@ -48,10 +52,15 @@ export class Connection {
   }
 
   /** The server has said welcome, with hints on how to come back. */
-  welcomed({ reconnect, keepalive_ms }) {
+  welcomed({ user, reconnect, keepalive_ms }) {
+    if (this.#doubt && user?.id !== this.#user) return this.#end(this.#doubt.code, this.#doubt.reason);
+    this.#user = user?.id;
     Object.assign(this.#hints, reconnect);
     this.#stop(["next"]);
-    this.#after("steady", STEADY_MS, () => (this.#failures = 0));
+    this.#after("steady", STEADY_MS, () => {
+      this.#failures = 0;
+      this.#doubt = null;
+    });
     if (keepalive_ms) this.#after("watch", keepalive_ms, () => this.#watch(keepalive_ms));
     this.#become("open");
   }
@@ -74,6 +83,7 @@ export class Connection {
   #begin() {
     this.state = "connecting";
     this.#failures = 0;
+    this.#doubt = null;
     this.#page = new AbortController();
     const { signal } = this.#page;
     globalThis.addEventListener?.("online", () => this.#look(), { signal });
@@ -99,10 +109,12 @@ export class Connection {
   }
 
   #lost(code, reason) {
-    if (FINAL.has(code)) return this.#end(code, reason);
+    const isOut = code === LOGGED_OUT;
+    if (FINAL.has(code) || (isOut && (this.#doubt || this.state !== "open"))) return this.#end(code, reason);
+    if (isOut) this.#doubt = { code, reason };
     // Where all have lost their server at once, they come back over a longer time.
-    const isCrowd = this.state === "open" && !OURS.has(code);
-    const pause = this.pause(this.#failures++) + (isCrowd ? Math.random() * this.#hints.spread_ms : 0);
+    const isCrowd = this.state === "open" && !isOut && !OURS.has(code);
+    const pause = this.pause(isOut ? COOKIE_TRIES : this.#failures++) + (isCrowd ? Math.random() * this.#hints.spread_ms : 0);
     this.#hangUp();
     this.#after("next", pause, () => this.#open());
     this.#count(Math.ceil(pause / 1000), { code, reason });

@@ -5,7 +5,8 @@ import { Teller } from "./telling.js";
 const REMEMBERED = 1_000; // offsets, to know a message again
 
 /**
- * Tells of "message" (a CloudEvent), "gap" ({missed}: so many messages are lost here; null if nobody knows), "presence"
+ * Tells of "message" (a CloudEvent), "gap" ({missed}: so many messages are lost here; null if nobody knows),
+ * "interrupted" (nothing that is kept was lost, but messages that are for the moment only may have been), "presence"
  * ({members, joined, left}), "joined" ({recovered, messages}, after the messages that it brings), "left" ({why}) and
  * "error" (a BusError).
  *
@@ -115,6 +116,11 @@ export class Room extends Teller {
   _gap({ epoch, offset, missed }) {
     this.position = place(epoch, offset);
     this.#lost(missed);
+  }
+
+  /** @internal */
+  _interrupted() {
+    if (!this.#gone) this._tell("interrupted", {});
   }
 
   #lost(missed) {

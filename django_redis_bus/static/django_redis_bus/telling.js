@@ -1,6 +1,9 @@
 /** What bus, rooms and errors have in common. Part of bus.js. */
 
-/** Why something was not done: `code` as in the protocol, or "offline" (not sent) or "lost" (sent, with no answer). */
+/**
+ * Why something was not done: `code` as in the protocol, "unknown" among them (it may have been done), or "offline" (not
+ * sent) or "lost" (sent, with no answer).
+ */
 export class BusError extends Error {
   /** @param {string} code @param {string} message */
   constructor(code, message) {

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- Guarantees: what follows a place is given whole and in order, or nothing is called recovered. A place is found again
 -- only if the very entry is still there: after Redis lost data, the same number has another random part.
--- Where there is no epoch yet, one begins if the caller names it, so that a place before the first message is one.
+-- Where there is no epoch yet, one begins if the caller names it, so that a place before the first message is one. It
+-- lives for so long after the last who asked, until the first message is published.
 -- KEYS live history
 -- ARGV the place's epoch ('' for none), its offset, most messages to give, name of a new epoch ('' for none), ms to keep
 -- it
@@ -20,6 +21,9 @@ if not n then
   return { fresh, '0-0', asked == '' and -1 or 0 }
 end
 
+if n == 0 and fresh ~= '' then
+  redis.call('PEXPIRE', live, age)
+end
 local newest = redis.call('XREVRANGE', history, '+', '-', 'COUNT', 1)[1]
 -- Without its entry the last number is no place that can be found again, except the one before the first.
 local last = newest and newest[1] or string.format('%.0f-0', n)

@@ -125,7 +125,7 @@ test("a page that wants to, tries now", () => {
   assert.equal(server.sockets.length, 2);
 });
 
-for (const code of [4401, 4403, 4404]) {
+for (const code of [4403, 4404]) {
   test(`${code} is the end, until the page begins again`, () => {
     const { server, bus } = connected();
     server.close(4408);

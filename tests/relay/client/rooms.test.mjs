@@ -173,6 +173,19 @@ test("a channel that keeps nothing has a gap at each reconnect, and none before"
 
 // --- what comes
 
+test("an interruption is told, and loses no place", () => {
+  const { server, bus, room } = inRoom();
+  const told = listen(room, "message", "interrupted", "gap");
+  server.say({ do: "interrupted", topic: LOBBY });
+  server.say({ do: "interrupted", topic: "chat:elsewhere" });
+  server.say({ do: "event", topic: LOBBY, event: event(4) });
+  assert.deepEqual(data(told), ["interrupted", 4]);
+  room.leave();
+  server.say({ do: "interrupted", topic: LOBBY });
+  assert.equal(told.length, 2);
+  assert.equal(bus.state, "open");
+});
+
 test("a gap that the server tells of is the new place to go on from", () => {
   const { server, told } = inRoom();
   server.say({ do: "gap", topic: LOBBY, epoch: "e1", offset: "9-63", missed: 6 });

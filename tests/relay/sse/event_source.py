@@ -147,6 +147,10 @@ class EventSource:
     def waiting(self) -> int:
         return self._events.qsize()
 
+    @property
+    def may_read(self) -> bool:
+        return self._may_read.is_set()
+
     def pause(self) -> None:
         self._may_read.clear()
 

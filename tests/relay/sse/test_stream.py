@@ -10,6 +10,8 @@ import pytest
 from django_redis_bus.access import anyone
 from django_redis_bus.bus import buses
 from django_redis_bus.relay.guard import guard_of
+from django_redis_bus.relay.presence import presence_of
+from django_redis_bus.relay.protocol import User
 from django_redis_bus.relay.rooms import rooms_of
 
 from ..conftest import eventually
@@ -223,35 +225,6 @@ async def test_who_goes_while_it_comes_in_leaves_nothing_behind(chat: Any, liste
     assert not guard_of(buses["default"])._due
 
 
-async def test_a_slow_reader_is_let_out_and_comes_back_for_the_rest(chat: Any, listen: Any, bus_settings: Any) -> None:
-    bus_settings(RELAY={"queue": 5})
-    slow, quick = await listen(LOBBY).joined(), await listen(LOBBY).joined()
-    slow.pause()
-    heard = []
-    for number in range(30):
-        await say(chat, number)
-        heard += await quick.take(1)
-
-    assert heard == list(range(30))
-    assert members(LOBBY) == 1
-    assert not slow.task.done()  # it waits in the server, and holds nothing
-    slow.go_on()
-    await slow.ended()
-    got = await slow.take(slow.waiting)
-    assert got == [0]  # what was on its way
-    rest = await listen(LOBBY, last_id=slow.parser.last_id).take(30 - len(got))
-    assert got + rest == list(range(30))
-
-
-async def test_a_burst_is_no_slowness(chat: Any, listen: Any, bus_settings: Any) -> None:
-    bus_settings(RELAY={"queue": 5})
-    source = await listen(LOBBY).joined()
-
-    await buses["default"].apublish_many([(chat(room="lobby"), number) for number in range(50)])
-
-    assert await source.take(50) == list(range(50))
-
-
 async def test_while_redis_is_away_a_browser_is_told_to_come_back(chat: Any, listen: Any, bus_settings: Any) -> None:
     # Given a page that has been here
     bus_settings(LOCATION="redis://127.0.0.1:1", DEADLINE=0.2)
@@ -265,3 +238,26 @@ async def test_while_redis_is_away_a_browser_is_told_to_come_back(chat: Any, lis
     assert source.parser.last_id == ""
     assert source.waiting == 0
     assert "unavailable" in source.parser.comments[-1]
+
+
+async def test_presence_is_not_told_and_what_is_like_it_is(channel: Any, listen: Any) -> None:
+    team = channel("team:{room}", history=10, can_join=anyone, presence=True)
+    source = await listen("team:a").joined()
+    presence = presence_of(buses["default"])
+
+    await presence.enter("team:a", "s1", User(id="7", name="ada"))
+    await team(room="a").apublish({"n": 1}, type="team.typing", ephemeral=True)
+
+    assert await source.take(1) == [{"n": 1}]
+
+
+async def test_an_interruption_that_was_healed_is_told(chat: Any, listen: Any) -> None:
+    source = await listen(LOBBY).joined()
+    await say(chat, 1)
+    await source.take(1)
+    place = source.parser.last_id
+
+    rooms_of(buses["default"]).get(LOBBY).feed.on_gap()
+
+    assert await source.next() == ("interrupted", {"topic": LOBBY})
+    assert source.parser.last_id == place

@@ -35,9 +35,16 @@ room.onpresence = () => {
   document.getElementById("count").textContent = names.length;
 };
 
-bus.onstate = ({ state, seconds }) => {
+// After these codes the client does not try again.
+const ENDS = {
+  4401: "Signed out. Reload the page to come back.",
+  4403: "This address is not one that the server accepts.",
+  4404: "The server has no chat at this address.",
+};
+
+bus.onstate = ({ state, seconds, code, reason }) => {
   if (state === "waiting") tell(`Offline, next try in ${seconds} s`, "lost");
-  else if (state === "closed") tell("Signed out. Reload the page to come back.", "lost");
+  else if (state === "closed") tell(ENDS[code] ?? `Closed: ${reason || code}. Reload the page to try again.`, "lost");
   else tell("Connecting …");
   now.hidden = state !== "waiting";
 };
@@ -88,7 +95,7 @@ text.oninput = () => {
 function show(event) {
   const item = clone("message");
   const last = messages.lastElementChild;
-  const time = new Date(event.time);
+  const time = new Date(Number.isNaN(Date.parse(event.time)) ? Date.now() : event.time); // by hand, anything may be published
   const day = time.toLocaleDateString(undefined, { weekday: "long", day: "numeric", month: "long" });
   if (messages.dataset.day !== day) mark((messages.dataset.day = day));
   const own = event.authorid === me;
@@ -100,7 +107,7 @@ function show(event) {
   item.querySelector(".author").classList.add(`hue${[...author].reduce((sum, c) => sum + c.codePointAt(0), 0) % 6}`);
   item.querySelector(".text").textContent = event.data?.text ?? (typeof event.data === "string" ? event.data : JSON.stringify(event.data));
   item.querySelector("time").textContent = time.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
-  item.querySelector("time").dateTime = event.time;
+  item.querySelector("time").dateTime = time.toISOString();
   append(item, own);
 }
 
@@ -109,7 +116,9 @@ function showFailed(said, error) {
   item.classList.add("own", "failed");
   item.querySelector(".text").textContent = said;
   const again = Object.assign(document.createElement("button"), { className: "again", type: "button" });
-  again.textContent = `Not sent: ${error.message} Try again`;
+  // Redis, or the connection, was lost before the answer: if it was sent, it will appear as well.
+  const doubt = ["unknown", "lost"].includes(error.code) ? "Perhaps not sent" : "Not sent";
+  again.textContent = `${doubt}: ${error.message} Try again`;
   again.onclick = () => {
     item.remove();
     publish(said);
