@@ -1,4 +1,4 @@
-"""`python -m benchmarks [consume|publish|latency|recovery|relay|save|frozen …] [--rounds N] [--only TEXT]`."""
+"""`python -m benchmarks [consume|publish|cast|listen|rooms|… …] [--rounds N] [--only TEXT] [--list]`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ from statistics import median
 from .cases import Case, all_cases
 from .databases import KINDS
 from .rig import Measure, Rig
+from .rooms import SCENES, fan_out_table, idle_table, slow_table
 from .saving import frozen_table, save_table
 
-COMMANDS = ("consume", "publish", "latency", "recovery", "relay", "save", "frozen")
+COMMANDS = (
+    *("consume", "publish", "latency", "recovery", "cast", "listen", "relay"),
+    *("save", "frozen", "rooms", "slow", "idle"),
+)
+LIVE = ("channels", "channels-redis", "uvicorn", "websockets")
+"""Packages that are measured where there are sockets."""
 
 
 def main() -> None:
@@ -22,13 +28,17 @@ def main() -> None:
     parser.add_argument("commands", nargs="*", metavar="|".join(COMMANDS), help="default: all")
     parser.add_argument("--rounds", type=int, default=5, help="rounds per case, each one run of both sides (default 5)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only names, or databases, with this text")
+    parser.add_argument("--list", action="store_true", help="only print what would be measured")
     options = parser.parse_args()
     if unknown := set(options.commands) - set(COMMANDS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(COMMANDS)}")
     wanted = options.commands or COMMANDS
+    if options.list:
+        print("\n".join(names(wanted, options.only)))
+        return
     rig = Rig()
     try:
-        print(installed(rig.version))
+        print(installed(rig.version, LIVE if {"rooms", "slow", "idle"} & set(wanted) else ()))
         print(f"{options.rounds} rounds")
         for table in tables(rig, options.rounds, wanted, options.only):
             print()
@@ -38,9 +48,18 @@ def main() -> None:
         rig.close()
 
 
-def installed(server: str) -> str:
+def names(wanted: Collection[str], only: str) -> Iterator[str]:
+    """Return what would be measured."""
+    yield from (f"{c.command}: {c.name}" for c in all_cases() if c.command in wanted and only in c.name)
+    yield from (f"{what}: {kind}" for what in ("save", "frozen") if what in wanted for kind in KINDS if only in kind)
+    if "rooms" in wanted:
+        yield from (f"rooms: {scene.name}" for scene in SCENES if only in scene.name)
+    yield from (what for what in ("slow", "idle") if what in wanted and not only)
+
+
+def installed(server: str, more: Collection[str]) -> str:
     """Return what was measured on."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("django", "redis", "hiredis", "msgspec"))
+    packages = ", ".join(f"{name} {version(name)}" for name in ("django", "redis", "hiredis", "msgspec", *more))
     return f"Python {platform.python_version()}, {server} on loopback TCP, {packages}, {os.cpu_count()} cores"
 
 
@@ -53,6 +72,12 @@ def tables(rig: Rig, rounds: int, wanted: Collection[str], only: str) -> Iterato
         yield save_table(rig, rounds, only)
     if some and "frozen" in wanted:
         yield frozen_table(rig, rounds, only)
+    if "rooms" in wanted and any(only in scene.name for scene in SCENES):
+        yield fan_out_table(rig, rounds, only)
+    if "slow" in wanted and not only:
+        yield slow_table(rig, rounds)
+    if "idle" in wanted and not only:
+        yield idle_table(rig, rounds)
 
 
 def case_table(rig: Rig, rounds: int, cases: list[Case]) -> Iterator[str]:

@@ -21,7 +21,7 @@ class Case:
     """One comparison.
 
     Attributes:
-        command: consume, publish, latency, recovery or relay.
+        command: consume, publish, latency, recovery, relay, cast or listen.
         name: for the table.
         target: what the ratio should reach, as text.
         find: makes what the sides find on the server, for so many events; returns the group.
@@ -89,6 +89,45 @@ def _relay(database: str, floor_work: str, name: str, target: str = "") -> Case:
     )
 
 
+def _cast(name: str, batch: int, target: str, *, history: int = 0, floor_work: str = "publish_by_hand") -> Case:
+    events = 10_000 if batch == 1 else 30_000
+    job = Job(side="channels", work="publish", url="", events=events, batch=batch, history=history)
+    return Case(
+        command="cast",
+        name=name,
+        target=target,
+        find=Rig.silent,
+        events=events,
+        floor=(replace(job, work=floor_work),),
+        bus=(job,),
+    )
+
+
+def _casts() -> list[Case]:
+    cases = []
+    batches = ((1, "one by one", "≥ 0.95"), (100, "batch of 100", "≥ 1.2"), (1000, "batch of 1,000", "≥ 1.2"))
+    for batch, name, target in batches:
+        cases += [
+            _cast(f"to a channel, {name}", batch, target),
+            _cast(f"to a channel with history, {name}", batch, "", history=1000),
+        ]
+    return [*cases, _cast("to a channel, batch of 100, floor without envelope", 100, "", floor_work="publish_bare")]
+
+
+def _listen(work: str, name: str, target: str) -> Case:
+    job = Job(side="channels", work=work, url="", events=50_000)
+    feed = replace(job, work="feed")
+    return Case(
+        command="listen",
+        name=name,
+        target=target,
+        find=Rig.silent,
+        events=job.events,
+        floor=(replace(job, work="listen_by_hand"), feed),
+        bus=(job, feed),
+    )
+
+
 def all_cases() -> list[Case]:
     """Return every case."""
     sync = _case("consume", "sync handler", "≥ 1.5", 100_000, Rig.backlog, "consume")
@@ -111,6 +150,9 @@ def all_cases() -> list[Case]:
         publish("batch of 100, floor without envelope", "", 30_000, floor_work="publish_bare"),
         _latency(2_000),
         replace(recovery, ratio=lambda floor, bus: bus.seconds / floor.seconds),
+        *_casts(),
+        _listen("listen", "a pattern, async handler", "≥ 0.8"),
+        _listen("listen_in_thread", "a pattern, handler in its thread", ""),
         *[_relay(kind, "by_hand", "", "≥ 0.8") for kind in KINDS],
         *[_relay(kind, "by_hand_bare", ", floor without envelope") for kind in KINDS],
     ]

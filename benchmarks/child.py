@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict
 from importlib import import_module
 
-from .job import Answer, Job
+from .job import Answer, Heard, Job
 
 
 def main() -> None:
@@ -21,9 +21,12 @@ def main() -> None:
         seen = work()
         ended = time.monotonic()
         cpu_s = time.process_time() - cpu_s
+        closed: list[int] = []
+        if isinstance(seen, Heard):
+            ended, closed, seen = seen.ended, seen.closed, seen.delays_s
         delays = [] if isinstance(seen, int) else seen
         events = seen if isinstance(seen, int) else len(seen)
-        answer = Answer(events=events, started=started, ended=ended, cpu_s=cpu_s, delays_s=delays)
+        answer = Answer(events=events, started=started, ended=ended, cpu_s=cpu_s, delays_s=delays, closed=closed)
         print(json.dumps(asdict(answer)), flush=True)
     if check := getattr(work, "check", None):
         check()

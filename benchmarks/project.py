@@ -29,7 +29,22 @@ def setup_without_bus(job: Job) -> None:
     _make_tables()
 
 
-def _setup(job: Job, apps: list[str], bus: dict[str, Any] | None) -> None:
+LAYERS = {
+    "pubsub_layer": "channels_redis.pubsub.RedisPubSubChannelLayer",
+    "core_layer": "channels_redis.core.RedisChannelLayer",
+}
+
+
+def setup_site(job: Job) -> None:
+    """Set up a web site with users and sessions, and with the channel layer of the job's work, if it is one."""
+    # Without a timeout: redis-py 8 has one by default, which is shorter than the layer's blocking reads.
+    host = {"address": job.url, "socket_timeout": None}
+    layers = {"default": {"BACKEND": LAYERS[job.work], "CONFIG": {"hosts": [host]}}} if job.work in LAYERS else {}
+    apps = ["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions", "django_redis_bus"]
+    _setup(job, apps, {}, ALLOWED_HOSTS=["127.0.0.1"], SECRET_KEY="bench", CHANNEL_LAYERS=layers)
+
+
+def _setup(job: Job, apps: list[str], bus: dict[str, Any] | None, **more: Any) -> None:
     database = job.database or MEMORY
     if database["ENGINE"] == "django.db.backends.mysql":
         from tests import mysqldb
@@ -46,6 +61,7 @@ def _setup(job: Job, apps: list[str], bus: dict[str, Any] | None) -> None:
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         USE_TZ=True,
         **buses,
+        **more,
     )
     django.setup()
 

@@ -25,6 +25,8 @@ from .job import LEASE_MS, STREAM, Answer, Job, order
 ROOT = Path(__file__).parent.parent
 PUBLISHERS = ("send", "publish", "relay", "by_hand", "by_hand_bare")
 """The works that add an entry per event."""
+FEEDERS = ("feed",)
+"""The works that give the others something to do, and are not measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +103,13 @@ class Rig:
         self._ids = []
         return self._group("0")
 
+    def silent(self, events: int) -> str:
+        """Forget everything, and let subscribers lag as far behind as they like. No group."""
+        self.client.flushall()
+        self.client.config_set("client-output-buffer-limit", "pubsub 0 0 0")
+        self._ids = []
+        return ""
+
     def _fill(self, events: int) -> None:
         missing = events + 1 - len(self._ids)
         for at in range(0, missing, 1000):
@@ -133,32 +142,35 @@ class Rig:
         return Measure(
             events=expected,
             seconds=max(a.ended for a in answers) - min(a.started for a in answers),
-            cpu_s=sum(a.cpu_s for a in answers),
+            cpu_s=sum(a.cpu_s for job, a in zip(jobs, answers, strict=True) if job.work not in FEEDERS),
             delays_s=[delay for answer in answers for delay in answer.delays_s],
         )
 
     def _check(self, jobs: Sequence[Job], answers: Sequence[Answer], expected: int) -> None:
-        for group in {job.group for job in jobs}:
+        for group in {job.group for job in jobs if job.group}:
             pending = self.client.xpending(STREAM, group)["pending"]
             self.client.xgroup_destroy(STREAM, group)
             if pending:
                 raise SystemExit(f"{jobs[0]}: {pending} entries were not acked")
         publishers = [a.events for job, a in zip(jobs, answers, strict=True) if job.work in PUBLISHERS]
-        consumers = [a.events for job, a in zip(jobs, answers, strict=True) if job.work not in PUBLISHERS]
+        unmeasured = PUBLISHERS + FEEDERS
+        consumers = [a.events for job, a in zip(jobs, answers, strict=True) if job.work not in unmeasured]
         for counts in (publishers, consumers):
             if counts and sum(counts) != expected:
                 raise SystemExit(f"{jobs[0]}: {sum(counts)} events, not {expected}")
-        if publishers and self.client.xlen(STREAM) != expected:
+        if publishers and jobs[0].group and self.client.xlen(STREAM) != expected:
             raise SystemExit(f"{jobs[0]}: the stream holds {self.client.xlen(STREAM)} entries, not {expected}")
 
 
 class Side:
     """A process with a job: ready when this returns; each go() is one run of its work."""
 
+    module = "benchmarks.child"
+
     def __init__(self, job: Job) -> None:
         self.job = job
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.child", json.dumps(asdict(job))],
+            [sys.executable, "-m", self.module, json.dumps(asdict(job))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -173,15 +185,22 @@ class Side:
             raise SystemExit(f"{self.job} failed")
         return self
 
-    def go(self) -> None:
-        self._tell.write("go\n")
+    def go(self, word: str = "go") -> None:
+        self._tell.write(f"{word}\n")
         self._tell.flush()
 
     def answer(self) -> Answer:
+        return Answer(**self.answered())
+
+    def answered(self) -> Any:
         line = self._hear.readline()
         if not line:
             raise SystemExit(f"{self.job} failed")
-        return Answer(**json.loads(line))
+        return json.loads(line)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
     def close(self) -> None:
         self._tell.close()
