@@ -15,7 +15,6 @@ from django_redis_bus.checks.channel_layers import check_channel_layers
 from django_redis_bus.relay.bridge import bridge
 from django_redis_bus.relay.groups import group_name, legal
 from tests.faults.fleet import Command, wait_for
-from tests.relay.conftest import eventually
 
 channel_layers = pytest.importorskip("channels.layers")
 pytest.importorskip("channels_redis")
@@ -82,7 +81,7 @@ async def test_the_group(layer: Any, chat: Channel[Any], group: Any, name: str) 
     message = await received(layer, channel)
     assert (message["type"], message["topic"]) == ("bus.event", "chat:lobby")
     assert (message["event"]["id"], message["event"]["data"]) == (published.event_id, {"user": 7})
-    await eventually(lambda: made.counts == {"sent": 1})
+    await asyncio.to_thread(wait_for, lambda: made.counts == {"sent": 1})
 
 
 async def test_a_value_that_channels_refuses_is_hashed_as_the_consumer_hashes_it(
@@ -110,7 +109,7 @@ async def test_a_part_of_the_topics(layer: Any, chat: Channel[Any], topic: str) 
 
     message = await received(layer, channel)
     assert (message["type"], message["event"]["data"]) == ("chat.message", "this")
-    await eventually(lambda: made.counts == {"sent": 1})
+    await asyncio.to_thread(wait_for, lambda: made.counts == {"sent": 1})
 
 
 async def test_who_comes_and_goes_goes_there_if_asked(layer: Any, chat: Channel[Any]) -> None:
@@ -146,7 +145,7 @@ async def test_a_bridge_in_trouble_does_not_stop_the_other(layer: Any, chat: Cha
         await chat(room="lobby").apublish({"n": n})
 
     assert [(await received(layer, channel))["event"]["data"]["n"] for _ in range(3)] == [0, 1, 2]
-    await eventually(lambda: good.counts == {"sent": 3})
+    await asyncio.to_thread(wait_for, lambda: good.counts == {"sent": 3})
     await asyncio.to_thread(wait_for, lambda: bad.counts == {"lost": 3})
 
 
