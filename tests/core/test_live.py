@@ -33,7 +33,7 @@ def kept(raw: bytes) -> bytes:
     return raw[:-1] + PLACE
 
 
-def reader(payload: Any = None, *, version: int = 1, max_bytes: int = 10_000) -> LiveReader:
+def reader(payload: Any = None, *, version: int = 1, max_bytes: int = 1_000_000) -> LiveReader:
     return LiveReader(Payloads("chat:{room}", payload, version, what="Channel"), max_bytes=max_bytes)
 
 
