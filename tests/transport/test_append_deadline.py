@@ -155,7 +155,7 @@ async def test_a_server_killed_between_two_pieces(
     # Given a server that is killed at some moment while 20 pieces are appended
     server = own_server()
     clients = clients_of(server)
-    what = entries(prefix, 6 * CHUNK)
+    what = entries(prefix, 20 * CHUNK)
     killer = threading.Thread(target=lambda: (time.sleep(0.05), server.kill()))
     killer.start()
     found = await put(clients, what, colour, deadline_s=2.0)
