@@ -41,6 +41,9 @@ from .transport.group import RedisGroupLink
 BATCH = 100
 """Most entries per read unless told otherwise."""
 
+LAST_SEQUENCE = "18446744073709551615"
+"""The highest second part of an entry id."""
+
 _ENTRY_ID = re.compile(r"\d{1,20}(-\d{1,20})?")
 
 
@@ -81,11 +84,12 @@ class Subscription:
     handlers: tuple[Handler, ...]
 
 
-def start_id(text: str) -> str:
+def start_id(text: str, what: str = "--from") -> str:
     """Return the id after which a new group begins.
 
     Args:
         text: "all", "new", an entry id such as "1700000000000-0", or a time such as "2026-11-22T08:00:00Z".
+        what: how it is called where it was given, for messages.
 
     Raises ConfigurationError for anything else.
     """
@@ -101,11 +105,11 @@ def start_id(text: str) -> str:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise ConfigurationError(
-            f"--from {text!r} is neither new, all, an entry id (1700000000000-0), nor a time with its zone "
+            f"{what} {text!r} is neither new, all, an entry id (1700000000000-0), nor a time with its zone "
             "(2026-11-22T08:00:00Z)."
         )
     # A group begins after its id: one millisecond earlier, so that the moment itself is included.
-    return f"{max(0, int(moment.timestamp() * 1000) - 1)}-18446744073709551615"
+    return f"{max(0, int(moment.timestamp() * 1000) - 1)}-{LAST_SEQUENCE}"
 
 
 def subscriptions(bus: Bus, topics: Sequence[str], groups: Sequence[str]) -> list[Subscription]:

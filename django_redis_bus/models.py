@@ -1,4 +1,4 @@
-"""The two tables: events to be published, and events that were handled.
+"""The two tables, events to be published and events that were handled; and what Django admin shows of Redis.
 
 Moments are whole milliseconds since 1970, UTC: compared and indexed alike on every database, and written without
 conversion on the path of each save.
@@ -64,3 +64,49 @@ class InboxEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.group} {self.event_id}"
+
+
+class Overview(models.Model):
+    """A place in Django admin for what is in Redis, and the permissions of all of it. It has no table."""
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+        permissions = [
+            ("see_bus", "Can see streams, groups, channels and what is wrong with them"),
+            ("see_payloads", "Can see what is in events"),
+            ("operate_bus", "Can retry, claim, redrive, replay, pause and publish"),
+            ("destroy_bus", "Can discard and trim"),
+        ]
+        verbose_name = "overview"
+        verbose_name_plural = "overview"
+
+
+class StreamPage(models.Model):
+    """The place of the streams in Django admin. It has no table."""
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+        verbose_name = "stream"
+        verbose_name_plural = "streams"
+
+
+class DeadLetterPage(models.Model):
+    """The place of the dead letters in Django admin. It has no table."""
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+        verbose_name = "dead letter"
+        verbose_name_plural = "dead letters"
+
+
+class ChannelPage(models.Model):
+    """The place of the channels in Django admin. It has no table."""
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+        verbose_name = "channel"
+        verbose_name_plural = "channels"

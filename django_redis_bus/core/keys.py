@@ -24,6 +24,16 @@ def switches_key(prefix: str) -> str:
     return f"{prefix}:publishers:off" if prefix else "publishers:off"
 
 
+def streams_key(prefix: str) -> str:
+    """Return the key of the set of streams that consumers have opened, without the prefix."""
+    return f"{{{prefix}}}:streams"
+
+
+def listeners_key(prefix: str) -> str:
+    """Return the key of the hash of listening processes: name -> record (JSON) with the last heartbeat."""
+    return f"{{{prefix}}}:listeners"
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelKeys:
     """The name of one channel in Redis, and the keys beside it."""
@@ -68,6 +78,20 @@ class GroupKeys:
     def groups(self) -> str:
         """Hash of group -> ms when it last had a live consumer."""
         return f"{{{self.stream}}}:groups"
+
+    @property
+    def paused(self) -> str:
+        """Hash of what is paused, "<group>" or "<group> <handler>" -> who did it, when and why (JSON)."""
+        return f"{{{self.stream}}}:paused"
+
+    def stats(self, minute: int | str) -> str:
+        """Return the key of the hash of what consumers counted in a minute, a number of them since 1970."""
+        return f"{{{self.stream}}}:stats:{minute}"
+
+    @property
+    def replay(self) -> str:
+        """Hash of the state of a replay."""
+        return f"{{{self.stream}}}:{self.group}:replay"
 
     @property
     def retry(self) -> str:

@@ -22,6 +22,7 @@ class Reason:
     NOT_RETRYABLE = "not_retryable"  # the policy does not retry this exception
     EXHAUSTED = "exhausted"  # the last attempt failed
     CRASHED = "crashed"  # its handler ended the process too often
+    OPERATOR = "operator"  # somebody decided so
 
 
 class Retry(Exception):

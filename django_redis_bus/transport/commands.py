@@ -29,6 +29,16 @@ async def acall(clients: Clients, *command: Any, deadline_s: float) -> Any:
     return work.answer()
 
 
+def call_many(clients: Clients, asked: Sequence[Sequence[Any]], *, deadline_s: float) -> list[Any]:
+    """Send commands in one round trip; return their raw replies, a BusError in the place of a refused one.
+
+    Raises BusError if the server cannot be asked, or the connection is lost on the way.
+    """
+    work = _Commands(clients.where, [pack(*command) for command in asked])
+    perform(clients, work, deadline_s)
+    return work.answers()
+
+
 def run(clients: Clients, script: Script, keys: Sequence[str], *args: Any, deadline_s: float) -> Any:
     """Run a script and return its raw reply. Raises BusError."""
     work = _script(clients, script, keys, args)
@@ -86,3 +96,39 @@ class _Command:
         if isinstance(self._answer, BusError):
             raise self._answer
         return self._answer
+
+
+class _Commands:
+    """Work of several commands that have nothing to do with each other.
+
+    Args:
+        where: the server's address, for messages.
+        packed: the commands.
+    """
+
+    def __init__(self, where: str, packed: Sequence[bytes]) -> None:
+        self.unsent = bool(packed)
+        self.expected = len(packed)
+        self.replies: list[Any] = []
+        self.stale = False
+        self._where = where
+        self._packed = packed
+        self._failed: BusError | None = None
+
+    def pieces(self) -> Iterator[bytes]:
+        yield b"".join(self._packed)
+
+    def settle(self) -> None:
+        self.unsent = False
+        self.replies = [
+            translate(reply, where=self._where) if isinstance(reply, Exception) else reply for reply in self.replies
+        ]
+        self.stale = any(isinstance(reply, Unavailable) for reply in self.replies)
+
+    def fail(self, error: BaseException, sent: bool) -> None:
+        self._failed = translate(error, where=self._where)
+
+    def answers(self) -> list[Any]:
+        if self._failed is not None:
+            raise self._failed
+        return self.replies

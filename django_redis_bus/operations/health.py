@@ -1,0 +1,26 @@
+"""What is wrong with a bus, and what to do about it. Pure: from reports to findings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that an operator should know.
+
+    Attributes:
+        level: "error": events are lost, stuck, or soon will be. "warning": they may be.
+        id: stable, such as "eviction", for programs.
+        title: what is wrong, in one sentence.
+        hint: what to do.
+        topic, group: what it is about; "" for the server.
+    """
+
+    level: Literal["error", "warning"]
+    id: str
+    title: str
+    hint: str
+    topic: str = ""
+    group: str = ""

@@ -1,0 +1,181 @@
+"""Replay: a group gets again what it has had, from a place on. Its own consumers carry it out, step by step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .. import registry
+from ..consuming import LAST_SEQUENCE, start_id
+from ..core.exceptions import ConfigurationError, PublishError, did_you_mean
+from .asking import Asking
+from .values import Count
+
+COUNTED = 100_000
+"""A dry run counts so many entries at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a replay would do.
+
+    Attributes:
+        since: the first entry id that it would look at.
+        until: the last: what the group has read so far. Later entries come to it anyway.
+        count: entries from the one to the other.
+        remembered: handlers of the group that are idempotent: they pass over events that they remember.
+    """
+
+    group: str
+    since: str
+    until: str
+    count: Count
+    remembered: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """A replay under way, or over.
+
+    Attributes:
+        at: the last entry that it has come to.
+        done: entries that it has handed to the group.
+        passed: entries that it passed over, because they were pending already.
+        total: as counted at the start.
+        per_s: most entries per second; None for as fast as the group takes them.
+        by: who asked for it; started_ms: when, Unix ms, by Redis's clock.
+        is_over: it has come to `until`. Its last entries may still be under way.
+    """
+
+    group: str
+    since: str
+    until: str
+    at: str
+    done: int
+    passed: int
+    total: Count
+    per_s: float | None
+    by: str
+    started_ms: int
+    is_over: bool
+
+
+def plan(asking: Asking, topic: str, group: str, since: str) -> Plan:
+    """Return what a replay would do; changes nothing.
+
+    Args:
+        since: "all", an entry id, or a time with its zone ("2026-11-22T08:00:00Z"). It is replayed itself.
+
+    Raises ConfigurationError if the group does not exist or `since` is no place, BusError.
+    """
+    first = _first(since)
+    until = _read_so_far(asking, topic, group)
+    declared = registry.find_stream(asking.bus.alias, topic)
+    remembered = tuple(
+        each.name
+        for each in registry.handlers(asking.bus.alias)
+        if declared is not None and each.stream == declared.name and each.group == group and each.idempotent
+    )
+    return Plan(
+        group=group, since=first, until=until, count=_count(asking, topic, first, until), remembered=remembered
+    )
+
+
+def start(asking: Asking, topic: str, plan: Plan, *, per_s: float | None = None, by: str) -> Replay:
+    """Begin a replay as planned, in place of one that is over. Consumers of the group carry it out.
+
+    Args:
+        per_s: most entries per second; None for as fast as the group takes them.
+        by: who asks for it.
+
+    Raises ConfigurationError if one is under way already, BusError.
+    """
+    if per_s is not None and not 0 < per_s < 1e6:
+        raise ConfigurationError(f"A replay of {per_s} entries per second cannot be: give a number above 0, or none.")
+    state = {
+        "since": plan.since,
+        "until": plan.until,
+        "total": plan.count.number,
+        "least": int(plan.count.at_least),
+        "per_s": "" if per_s is None else per_s,
+        "by": by,
+    }
+    keys = asking.keys(topic, plan.group)
+    began = asking.run("replay_start", [keys.replay], *(part for pair in state.items() for part in pair))
+    if not began:
+        raise ConfigurationError(
+            f"Stream {topic!r}, group {plan.group!r}: a replay is under way. Wait for it, or cancel it first."
+        )
+    found = replay(asking, topic, plan.group)
+    assert found is not None
+    return found
+
+
+def replay(asking: Asking, topic: str, group: str) -> Replay | None:
+    """Return the replay of a group, under way or over; None if there is none. Raises BusError."""
+    return parsed(group, asking.call("HGETALL", asking.keys(topic, group).replay))
+
+
+def cancel(asking: Asking, topic: str, group: str) -> bool:
+    """End a replay where it is, or forget one that is over. What it has handed to the group stays there.
+
+    Returns whether there was one. Raises BusError.
+    """
+    return bool(asking.call("DEL", asking.keys(topic, group).replay))
+
+
+def parsed(group: str, flat: list[bytes]) -> Replay | None:
+    """Return the replay in the raw reply of HGETALL."""
+    said = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
+    if "since" not in said:
+        return None
+    return Replay(
+        group=group,
+        since=said["since"],
+        until=said["until"],
+        at=said.get("at", ""),
+        done=int(said.get("done", 0)),
+        passed=int(said.get("passed", 0)),
+        total=Count(int(said.get("total", 0)), said.get("least") == "1"),
+        per_s=float(said["per_s"]) if said.get("per_s") else None,
+        by=said.get("by", ""),
+        started_ms=int(said.get("started", 0)),
+        is_over="over" in said,
+    )
+
+
+def _first(since: str) -> str:
+    if since == "new":
+        raise ConfigurationError("A replay is of what has been read: give all, an entry id, or a time with its zone.")
+    place = start_id(since, "The beginning of a replay")
+    if place == "0":
+        return "0-0"
+    ms, dash, sequence = place.partition("-")
+    if sequence == LAST_SEQUENCE:  # a group begins after its id; a replay at its own
+        return f"{int(ms) + 1}-0"
+    return place if dash else f"{ms}-0"
+
+
+def _read_so_far(asking: Asking, topic: str, group: str) -> str:
+    try:
+        groups = asking.call("XINFO", "GROUPS", asking.key(topic))
+    except PublishError as error:
+        raise ConfigurationError(f"Stream {topic!r} does not exist: {error}") from error
+    names = []
+    for flat in groups:
+        info = dict(zip(flat[::2], flat[1::2], strict=True))
+        name = info[b"name"].decode(errors="replace")
+        if name == group:
+            return str(info[b"last-delivered-id"].decode())
+        names.append(name)
+    raise ConfigurationError(f"Stream {topic!r} has no group {group!r}. {did_you_mean(group, names).strip()}")
+
+
+def _count(asking: Asking, topic: str, first: str, until: str) -> Count:
+    number, place = 0, first
+    while number < COUNTED and not asking.is_over:
+        found, following = asking.run("count", [asking.key(topic)], place, until)
+        number += found
+        if not following:
+            return Count(number)
+        place = following.decode()
+    return Count(number, at_least=True)
