@@ -76,7 +76,7 @@ def trim(asking: Asking, topic: str, retention: Retention) -> int:
 
 
 def _holding(asking: Asking, topic: str) -> list[_Group]:
-    """Return the groups that hold a stream back, as trim.lua takes them: those seen alive within PIN_MS, and strangers."""
+    """Return the groups that hold a stream back, as trim.lua has it: those seen alive within PIN_MS, and strangers."""
     keys = asking.keys(topic)
     told = [_pairs(flat) for flat in asking.call("XINFO", "GROUPS", keys.stream)]
     if not told:
