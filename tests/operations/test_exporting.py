@@ -13,25 +13,25 @@ import pytest
 
 from django_redis_bus.operations import dead
 from django_redis_bus.operations.dead import Match
-from tests.operations.scene import ALIVE, EVENT, TOPIC, Scene
+from tests.operations.ward import ALIVE, EVENT, TOPIC, Ward
 from tests.servers import Server
 
 
-def exported(scene: Scene, match: Match | None = None, *, payloads: bool = True) -> list[str]:
-    return list(dead.export(scene.asking(), scene.topic, match or Match(), payloads=payloads))
+def exported(ward: Ward, match: Match | None = None, *, payloads: bool = True) -> list[str]:
+    return list(dead.export(ward.asking(), ward.topic, match or Match(), payloads=payloads))
 
 
-def one(scene: Scene, **options: Any) -> dict[str, Any]:
-    [line] = exported(scene, **options)
+def one(ward: Ward, **options: Any) -> dict[str, Any]:
+    [line] = exported(ward, **options)
     found: dict[str, Any] = json.loads(line)
     return found
 
 
-def test_all_of_a_letter(scene: Scene) -> None:
-    [entry_id] = scene.read()
-    [dead_id] = scene.bury(entry_id)
+def test_all_of_a_letter(ward: Ward) -> None:
+    [entry_id] = ward.read()
+    [dead_id] = ward.bury(entry_id)
 
-    assert one(scene) == {
+    assert one(ward) == {
         "dead_id": dead_id, "group": "billing", "entry_id": entry_id, "reason": "exhausted",
         "error": "ValueError: no", "traceback": "Traceback\n  boom", "attempts": 5, "consumer": ALIVE,
         "first_ms": 1_795_388_384_771, "last_ms": 1_795_388_390_000, "foreign": False,
@@ -40,26 +40,26 @@ def test_all_of_a_letter(scene: Scene) -> None:
     }  # fmt: skip
 
 
-def test_without_payloads(scene: Scene) -> None:
-    scene.bury(*scene.read(data='{"card":4711}', x="4711"), error="ValueError: 4711", traceback="4711")
-    scene.letter("1-1", {"card": "4711"})
+def test_without_payloads(ward: Ward) -> None:
+    ward.bury(*ward.read(data='{"card":4711}', x="4711"), error="ValueError: 4711", traceback="4711")
+    ward.letter("1-1", {"card": "4711"})
 
-    first, second = exported(scene, payloads=False)
+    first, second = exported(ward, payloads=False)
 
     assert "4711" not in first + second
     assert json.loads(first)["hidden"] is json.loads(second)["hidden"] is True
     assert json.loads(first)["error"] == "ValueError"
 
 
-def test_redacted(scene: Scene, declare: Callable[..., Any], bus_settings: Any, any_server: Server) -> None:
+def test_redacted(ward: Ward, declare: Callable[..., Any], bus_settings: Any, any_server: Server) -> None:
     bus_settings(LOCATION=any_server.url)
     declare(TOPIC, redact=["card"])
-    scene.bury(*scene.read(data='{"id":1,"card":4711}', card="4711"))
-    scene.bury(*scene.read(data='{"id":1,"card":4711'))
-    scene.letter("1-1", {"card": "4711", "id": "1"})
-    scene.letter("1-1", {"data": b"\xff4711"})
+    ward.bury(*ward.read(data='{"id":1,"card":4711}', card="4711"))
+    ward.bury(*ward.read(data='{"id":1,"card":4711'))
+    ward.letter("1-1", {"card": "4711", "id": "1"})
+    ward.letter("1-1", {"data": b"\xff4711"})
 
-    lines = exported(scene)
+    lines = exported(ward)
 
     assert [json.loads(line)["data"] for line in lines] == [
         {"id": 1, "card": "[redacted]"}, "[redacted]", {"card": "[redacted]", "id": "1"}, "[redacted]",
@@ -88,15 +88,15 @@ def test_redacted(scene: Scene, declare: Callable[..., Any], bus_settings: Any, 
         ),
     ],
 )
-def test_whatever_is_in_it(scene: Scene, fields: dict[str, Any], data: Any) -> None:
-    scene.letter("1-1", fields)
+def test_whatever_is_in_it(ward: Ward, fields: dict[str, Any], data: Any) -> None:
+    ward.letter("1-1", fields)
 
-    found = one(scene)["data"]
+    found = one(ward)["data"]
     if data is not None:
         assert found == data
 
 
-def test_lines_are_harmless_wherever_they_are_opened(scene: Scene) -> None:
+def test_lines_are_harmless_wherever_they_are_opened(ward: Ward) -> None:
     formulas = [
         "=cmd|' /C calc'!A0",
         "+1+1",
@@ -110,9 +110,9 @@ def test_lines_are_harmless_wherever_they_are_opened(scene: Scene) -> None:
         "a '=1",
     ]
     hostile = "\x1b[31m\u202e\u2028\x85\x00é"
-    scene.letter("1-1", {text: text for text in [*formulas, hostile]}, error=formulas[0], group=hostile)
+    ward.letter("1-1", {text: text for text in [*formulas, hostile]}, error=formulas[0], group=hostile)
 
-    [line] = exported(scene)
+    [line] = exported(ward)
 
     assert line.isascii()
     assert line.startswith("{")
@@ -124,10 +124,10 @@ def test_lines_are_harmless_wherever_they_are_opened(scene: Scene) -> None:
             assert not [cell for cell in cells if cell.strip(" '\"").startswith(("=", "+", "-", "@"))]
 
 
-def test_those_that_match_the_oldest_first_and_not_without_end(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = scene.dead(130)
-    scene.bury(*scene.read(), reason="rejected")
+def test_those_that_match_the_oldest_first_and_not_without_end(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = ward.dead(130)
+    ward.bury(*ward.read(), reason="rejected")
 
-    assert [json.loads(line)["dead_id"] for line in exported(scene, Match(reason="exhausted"))] == made
+    assert [json.loads(line)["dead_id"] for line in exported(ward, Match(reason="exhausted"))] == made
     monkeypatch.setattr(dead, "AT_ONCE", 110)
-    assert [json.loads(line)["dead_id"] for line in exported(scene)] == made[:110]
+    assert [json.loads(line)["dead_id"] for line in exported(ward)] == made[:110]
