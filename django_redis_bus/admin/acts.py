@@ -1,0 +1,221 @@
+"""One way for every verb: chosen, confirmed with its number, recorded, done, told.
+
+Nothing here is done on GET. Every verb is one script per entry, so that doing it again does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.models import CHANGE
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError, models
+from django.http import HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, QueryDict
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext_lazy
+
+from ..core.exceptions import BusError
+from ..core.telling import printable
+from ..operations.asking import ACT_S, Asking
+from ..operations.values import Acted, Count
+from .audit import Record, asked, result_of
+from .visits import Visit
+
+CONFIRMED = "confirmed"
+"""Set by the button of the confirmation, and by nothing else."""
+_CONTROL = {"csrfmiddlewaretoken", CONFIRMED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """A verb.
+
+    Attributes:
+        name: in forms and in the record.
+        needs: the right to do it.
+        button: what stands on its button.
+        question, done: what is asked before and told after, from ngettext_lazy over "count", showing %(shown)s.
+        happens: what it does to an entry.
+        spares: what it does not touch.
+        flag: of django.contrib.admin.models, for its icon among the recent actions.
+    """
+
+    name: str
+    needs: Literal["operate", "destroy"]
+    button: Promise
+    question: Promise
+    done: Promise
+    happens: Promise
+    spares: Promise
+    flag: int = CHANGE
+
+    @property
+    def destroys(self) -> bool:
+        """Whether something is gone for good afterwards."""
+        return self.needs == "destroy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """An act that somebody wants done.
+
+    Attributes:
+        facts: what it is done to, as label and value.
+        about: the same in one line, for the record.
+        how: by what the entries were chosen, for the record.
+        model: of the console, that the record stands under.
+        count: how many are meant.
+        perform: does it; gets what `form` was filled in with.
+        back: address of the page to go to.
+        form: what is still to be said, on the confirmation; bound once that is posted.
+        pinned: fields that the confirmation adds to those posted, such as what "all" is up to.
+        examples: the first of what is meant.
+    """
+
+    act: Act
+    facts: Sequence[tuple[str | Promise, str]]
+    about: str
+    how: str
+    model: type[models.Model]
+    count: Callable[[Asking], Count]
+    perform: Callable[[Asking, dict[str, Any]], Acted]
+    back: str
+    form: forms.Form | None = None
+    pinned: Sequence[tuple[str, str]] = ()
+    examples: Sequence[str] = field(default_factory=tuple)
+
+
+_LEFT: dict[str, Any] = {
+    "running": ngettext_lazy(
+        "%(count)s is running just now and was left alone.",
+        "%(count)s are running just now and were left alone.",
+        "count",
+    ),
+    "gone": ngettext_lazy(
+        "%(count)s is no longer there: somebody, or a consumer, was quicker.",
+        "%(count)s are no longer there: somebody, or a consumer, was quicker.",
+        "count",
+    ),
+    "not theirs": ngettext_lazy(
+        "%(count)s is not this group's and was left alone.",
+        "%(count)s are not this group's and were left alone.",
+        "count",
+    ),
+    "no group": ngettext_lazy(
+        "%(count)s was left alone: the group no longer exists.",
+        "%(count)s were left alone: the group no longer exists.",
+        "count",
+    ),
+}
+_LEFT_OTHERWISE: Any = ngettext_lazy(
+    "%(count)s was left alone: %(reason)s.", "%(count)s were left alone: %(reason)s.", "count"
+)
+
+
+def conduct(visit: Visit, intent: Intent) -> HttpResponse:
+    """Answer a POST that wants an act: with its confirmation, or by doing it if that was confirmed.
+
+    Raises PermissionDenied for who may not, BusError if Redis cannot be asked for the number.
+    """
+    if visit.request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    if not visit.rights.allow(intent.act.needs):
+        raise PermissionDenied
+    count = intent.count(visit.asking)
+    if not count.number:
+        messages.warning(visit.request, _("Nothing was done: nothing that was chosen is there any more."))
+        return HttpResponseRedirect(intent.back)
+    confirmed = CONFIRMED in visit.request.POST
+    if not confirmed or (intent.form is not None and not intent.form.is_valid()):
+        return _confirmation(visit, intent, count)
+    return _perform(visit, intent, count)
+
+
+def shown(text: Any, count: Count) -> str:
+    """Return a text of an Act for a number."""
+    number = f"{count.number:,}"
+    return str(
+        text % {"count": count.number, "shown": _("at least %(n)s") % {"n": number} if count.at_least else number}
+    )
+
+
+def left_alone(acted: Acted) -> list[str]:
+    """Return why entries were left alone, a sentence per reason."""
+    return [
+        str(_LEFT.get(reason, _LEFT_OTHERWISE) % {"count": number, "reason": reason})
+        for reason, number in sorted(acted.left_alone.items())
+    ]
+
+
+def posted(post: QueryDict, without: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """Return what was posted, for hidden fields that post it again."""
+    return [
+        (name, value)
+        for name, values in post.lists()
+        if name not in _CONTROL and name not in without
+        for value in values
+    ]
+
+
+def _confirmation(visit: Visit, intent: Intent, count: Count) -> HttpResponse:
+    without = [name for name, _value in intent.pinned] + (list(intent.form.fields) if intent.form else [])
+    return visit.page(
+        "confirm.html",
+        shown(intent.act.question, count),
+        crumbs=[(str(intent.act.button), "")],
+        act=intent.act,
+        facts=[(label, printable(value)) for label, value in intent.facts],
+        count=count,
+        form=intent.form,
+        hidden=[*posted(visit.request.POST, without), *intent.pinned],
+        examples=[printable(each) for each in intent.examples],
+        action=visit.request.get_full_path(),
+        back=intent.back,
+    )
+
+
+def _perform(visit: Visit, intent: Intent, count: Count) -> HttpResponse:
+    request, act = visit.request, intent.act
+    said = ", ".join(filter(None, (act.name, asked(count), intent.how)))
+    try:
+        record = Record(request, intent.model, intent.about, said, flag=act.flag)
+    except DatabaseError:
+        messages.error(request, NOT_RECORDED)
+        return HttpResponseRedirect(intent.back)
+    given = intent.form.cleaned_data if intent.form is not None else {}
+    try:
+        acted = intent.perform(Asking(visit.bus, ACT_S), given)
+    except BusError as error:
+        record.end(f"failed: {error}")
+        messages.error(request, _("It was not done, or not to all: %(error)s") % {"error": printable(str(error))})
+        return HttpResponseRedirect(intent.back)
+    record.end(result_of(acted))
+    tell(visit, act, acted)
+    if not acted.more:
+        return HttpResponseRedirect(intent.back)
+    return visit.page(
+        "more.html",
+        shown(act.done, Count(acted.done)),
+        crumbs=[(str(act.button), "")],
+        act=act,
+        facts=[(label, printable(value)) for label, value in intent.facts],
+        hidden=posted(request.POST),
+        action=request.get_full_path(),
+        back=intent.back,
+    )
+
+
+NOT_RECORDED = gettext_lazy("Nothing was done, because who did it could not be written to the admin's log.")
+
+
+def tell(visit: Visit, act: Act, acted: Acted) -> None:
+    """Leave messages about what an act has done."""
+    level = messages.success if acted.done else messages.warning
+    level(visit.request, shown(act.done, Count(acted.done)))
+    for sentence in left_alone(acted):
+        messages.warning(visit.request, sentence)

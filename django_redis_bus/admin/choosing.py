@@ -1,0 +1,62 @@
+"""Which verb was pressed and which rows were ticked: the form around a list, as it was posted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from ..core.exceptions import ConfigurationError
+from .acts import Act
+from .visits import Visit
+
+MOST_IDS = 1_000
+"""A page lists far fewer; more are asked for by "all that match"."""
+EXAMPLES = 5
+_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The chosen rows.
+
+    Attributes:
+        ids: entry ids; () with `all`.
+        all: whatever matches the filter in the address.
+        until: no id above this; "" before that has been fixed.
+    """
+
+    ids: tuple[str, ...] = ()
+    all: bool = False
+    until: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.ids and not self.all
+
+
+def choice_of(visit: Visit) -> Choice:
+    """Return the rows that were chosen. Raises ConfigurationError for ids that are none."""
+    post = visit.request.POST
+    until = post.get("until", "")
+    if until and not _ID.fullmatch(until):
+        raise ConfigurationError(_("“%(id)s” is no entry id.") % {"id": until})
+    if post.get("all") == "1":
+        return Choice(all=True, until=until)
+    ids = tuple(dict.fromkeys(post.getlist("id")))
+    if len(ids) > MOST_IDS:
+        raise ConfigurationError(_("So many entries are not chosen one by one: filter them, and choose all that match."))
+    for each in ids:
+        if not _ID.fullmatch(each):
+            raise ConfigurationError(_("“%(id)s” is no entry id.") % {"id": each})
+    return Choice(ids=ids)
+
+
+def act_of(visit: Visit, acts: Mapping[str, Act]) -> Act:
+    """Return the verb whose button was pressed. Raises ConfigurationError for one that there is not."""
+    name = visit.request.POST.get("act", "")
+    if name not in acts:
+        raise ConfigurationError(_("There is no act “%(name)s” here.") % {"name": name})
+    return acts[name]
