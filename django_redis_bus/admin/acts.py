@@ -6,7 +6,7 @@ Nothing here is done on GET. Every verb is one script per entry, so that doing i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from django import forms
@@ -75,6 +75,7 @@ class Intent:
         form: what is still to be said, on the confirmation; bound once that is posted.
         pinned: fields that the confirmation adds to those posted, such as what "all" is up to.
         examples: the first of what is meant.
+        nothing: what is said if the number is none; "" for the usual.
     """
 
     act: Act
@@ -87,7 +88,8 @@ class Intent:
     back: str
     form: forms.Form | None = None
     pinned: Sequence[tuple[str, str]] = ()
-    examples: Sequence[str] = field(default_factory=tuple)
+    examples: Sequence[str] = ()
+    nothing: str = ""
 
 
 _LEFT: dict[str, Any] = {
@@ -128,7 +130,9 @@ def conduct(visit: Visit, intent: Intent) -> HttpResponse:
         raise PermissionDenied
     count = intent.count(visit.asking)
     if not count.number:
-        messages.warning(visit.request, _("Nothing was done: nothing that was chosen is there any more."))
+        messages.warning(
+            visit.request, intent.nothing or _("Nothing was done: nothing that was chosen is there any more.")
+        )
         return HttpResponseRedirect(intent.back)
     confirmed = CONFIRMED in visit.request.POST
     if not confirmed or (intent.form is not None and not intent.form.is_valid()):
@@ -167,7 +171,7 @@ def _confirmation(visit: Visit, intent: Intent, count: Count) -> HttpResponse:
     return visit.page(
         "confirm.html",
         shown(intent.act.question, count),
-        crumbs=[(str(intent.act.button), "")],
+        crumbs=[(str(intent.act.button), intent.back)],
         act=intent.act,
         facts=[(label, printable(value)) for label, value in intent.facts],
         count=count,
@@ -201,7 +205,7 @@ def _perform(visit: Visit, intent: Intent, count: Count) -> HttpResponse:
     return visit.page(
         "more.html",
         shown(act.done, Count(acted.done)),
-        crumbs=[(str(act.button), "")],
+        crumbs=[(str(act.button), intent.back)],
         act=act,
         facts=[(label, printable(value)) for label, value in intent.facts],
         hidden=posted(request.POST),

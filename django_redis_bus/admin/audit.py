@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from typing import cast
 
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.db import DatabaseError, models
+from django.db import DatabaseError, models, router, transaction
 from django.http import HttpRequest
 
 from ..core.telling import printable
@@ -41,14 +42,16 @@ class Record:
     ) -> None:
         self._said = printable(said)
         self._by = printable(request.user.get_username())
-        self._entry = LogEntry.objects.create(
-            user_id=request.user.pk,
-            content_type=ContentType.objects.get_for_model(model, for_concrete_model=False),
-            object_id=printable(about)[:ID_CHARS],
-            object_repr=printable(about)[:REPR_CHARS],
-            action_flag=flag,
-            change_message=f"{self._said}: under way"[:MESSAGE_CHARS],
-        )
+        # Of its own: a failure must not spoil a transaction that the page may still need.
+        with transaction.atomic(using=router.db_for_write(LogEntry)):
+            self._entry = LogEntry.objects.create(
+                user_id=cast("int", request.user.pk),
+                content_type=ContentType.objects.get_for_model(model, for_concrete_model=False),
+                object_id=printable(about)[:ID_CHARS],
+                object_repr=printable(about)[:REPR_CHARS],
+                action_flag=flag,
+                change_message=f"{self._said}: under way"[:MESSAGE_CHARS],
+            )
 
     def end(self, result: str) -> None:
         """Complete it with what came of the act. That has happened, so nothing is raised if it cannot be written."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.core.exceptions import PermissionDenied
 from django.utils.translation import gettext as _
 
 from ..core.exceptions import ConfigurationError
@@ -47,7 +48,7 @@ def choice_of(visit: Visit) -> Choice:
         return Choice(all=True, until=until)
     ids = tuple(dict.fromkeys(post.getlist("id")))
     if len(ids) > MOST_IDS:
-        raise ConfigurationError(_("So many entries are not chosen one by one: filter them, and choose all that match."))
+        raise ConfigurationError(_("Too many to be chosen one by one: filter them, and choose all that match."))
     for each in ids:
         if not _ID.fullmatch(each):
             raise ConfigurationError(_("“%(id)s” is no entry id.") % {"id": each})
@@ -55,8 +56,13 @@ def choice_of(visit: Visit) -> Choice:
 
 
 def act_of(visit: Visit, acts: Mapping[str, Act]) -> Act:
-    """Return the verb whose button was pressed. Raises ConfigurationError for one that there is not."""
+    """Return the verb whose button was pressed.
+
+    Raises ConfigurationError for one that there is not, PermissionDenied for one that the user may not do.
+    """
     name = visit.request.POST.get("act", "")
     if name not in acts:
         raise ConfigurationError(_("There is no act “%(name)s” here.") % {"name": name})
+    if not visit.rights.allow(acts[name].needs):
+        raise PermissionDenied
     return acts[name]

@@ -59,9 +59,7 @@ BURY = Act(
         "Move %(shown)s pending entries to the dead letters?",
         "count",
     ),
-    done=ngettext_lazy(
-        "%(shown)s entry is a dead letter now.", "%(shown)s entries are dead letters now.", "count"
-    ),
+    done=ngettext_lazy("%(shown)s entry is a dead letter now.", "%(shown)s entries are dead letters now.", "count"),
     happens=gettext_lazy("This group tries them no more. They are kept whole and can be redriven."),
     spares=gettext_lazy("What runs just now is left alone. Other groups handle them as ever."),
 )

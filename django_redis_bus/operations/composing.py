@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Literal
+
+import msgspec
 
 from .. import registry
 from ..bus import Bus
 from ..core.config import PublisherConfig
 from ..core.events import Message, Published
 from ..core.exceptions import BusError, ConfigurationError, PayloadError, UnknownTopic, UnreadableEntry
+from ..core.telling import printable
 from ..core.topics import Address, ChannelTopic, StreamTopic
 from ..publishers.matching import find_model
 from ..publishers.models import type_text as model_type
 from ..publishers.signals import type_text as signal_type
 from .shapes import Shape, shape_of
+
+SHOWN_CHARS = 20_000
+"""So much of the data is shown before it is sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +45,7 @@ class Target:
 
 def targets(bus: Bus) -> tuple[Target, ...]:
     """Return what can be published to by hand: streams, then channels, each in the order of their names."""
-    alias = bus.alias
-    topics = [
-        *sorted(registry.streams(alias), key=lambda topic: topic.name),
-        *sorted(registry.channels(alias), key=lambda topic: topic.name),
-    ]
-    return tuple(_target(bus, topic) for topic in topics)
+    return tuple(_target(bus, topic) for topic in _topics(bus))
 
 
 def target(bus: Bus, name: str) -> Target | None:
@@ -111,12 +113,25 @@ def send(bus: Bus, message: Message, *, within_s: float) -> Published:
     return result
 
 
+def as_sent(message: Message) -> tuple[tuple[str, str], ...]:
+    """Return the fields of an event as they will stand on the wire, name and value; the data as JSON if it is JSON."""
+    if message.live is not None:
+        return (("", _readable(message.fields[0])),)
+    pairs = zip(message.fields[::2], message.fields[1::2], strict=True)
+    return tuple((_text(name), _readable(value)) for name, value in pairs)
+
+
 def data_path(error: PayloadError) -> tuple[str, str]:
     """Return the name of the payload field that an error is about, "" for the whole, and its path."""
     path = error.path
     if not path.startswith("$."):
         return "", path
     return path[2:].partition("[")[0].partition(".")[0], path
+
+
+def _topics(bus: Bus) -> list[StreamTopic | ChannelTopic]:
+    streams = sorted(registry.streams(bus.alias), key=attrgetter("name"))
+    return [*streams, *sorted(registry.channels(bus.alias), key=attrgetter("name"))]
 
 
 def _topic(bus: Bus, name: str) -> StreamTopic | ChannelTopic | None:
@@ -126,8 +141,7 @@ def _topic(bus: Bus, name: str) -> StreamTopic | ChannelTopic | None:
 def _required(bus: Bus, name: str) -> StreamTopic | ChannelTopic:
     topic = _topic(bus, name)
     if topic is None:
-        known = [each.name for each in (*registry.streams(bus.alias), *registry.channels(bus.alias))]
-        raise UnknownTopic.among(name, known, alias=bus.alias, what="stream or channel")
+        raise UnknownTopic.among(name, [each.name for each in _topics(bus)], alias=bus.alias, what="stream or channel")
     return topic
 
 
@@ -166,3 +180,17 @@ def _wanted(bus: Bus, topic: StreamTopic | ChannelTopic) -> Iterator[str]:
     for handler in registry.handlers(bus.alias):
         if handler.stream == topic.name:
             yield from sorted(handler.types or ())
+
+
+def _text(raw: bytes | str) -> str:
+    return raw.decode(errors="backslashreplace") if isinstance(raw, bytes) else raw
+
+
+def _readable(raw: bytes | str) -> str:
+    text = _text(raw)
+    if text.startswith(("{", "[")):
+        try:
+            text = msgspec.json.format(text, indent=2)
+        except msgspec.DecodeError:
+            pass
+    return printable(text[:SHOWN_CHARS], keep="\n")

@@ -75,7 +75,7 @@ def _fields(info: Any) -> Iterator[Field]:
     if not isinstance(info, inspect.StructType | inspect.DataclassType | inspect.TypedDictType):
         return
     for each in info.fields:
-        default = None if each.default is inspect.NODEFAULT else _plain(each.default)
+        default = None if each.default is msgspec.NODEFAULT else _plain(each.default)
         yield _field(each.encode_name, each.type, required=each.required, default=default)
 
 
@@ -97,11 +97,11 @@ def _model_fields(model: Any) -> Iterator[Field]:
 
 
 def _field(name: str, info: Any, *, required: bool, default: Any, help: str = "") -> Field:
-    nullable = False
+    nullable, about = False, help
     while True:
         if isinstance(info, inspect.Metadata):
             schema = info.extra_json_schema or {}
-            help = help or str(schema.get("description") or schema.get("title") or "")
+            about = about or str(schema.get("description") or schema.get("title") or "")
             info = info.type
         elif isinstance(info, inspect.UnionType) and any(isinstance(t, inspect.NoneType) for t in info.types):
             nullable = True
@@ -120,7 +120,7 @@ def _field(name: str, info: Any, *, required: bool, default: Any, help: str = ""
         choices=choices,
         least=least,
         most=most,
-        help=help[:HELP_CHARS],
+        help=about[:HELP_CHARS],
     )
 
 
