@@ -11,6 +11,7 @@ WIDTH = 600
 HEIGHT = 120
 LEAST = 2.0
 """What happened at all is seen."""
+_EASY = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,20 +19,17 @@ class Bar:
     """One minute of a chart, in the drawing's own units.
 
     Attributes:
+        left: of the minute; x: of its bars.
         up, up_y: height and top of the bar of what was handled; down: height of what failed, below the line.
     """
 
     minute: Minute
+    left: float
     x: float
     up_y: float
     up: float
     down: float
     is_now: bool
-
-    @property
-    def failed(self) -> int:
-        """Runs that did not succeed, whether they will be retried or not."""
-        return self.minute.failed + self.minute.dead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +56,11 @@ class Chart:
     total_dead: int
     knows_added: bool
 
+    @property
+    def newest_first(self) -> tuple[Bar, ...]:
+        """Return the bars as a table has them."""
+        return self.bars[::-1]
+
 
 def throughput(minutes: Sequence[Minute]) -> Chart:
     """Return the chart of these minutes; the last of them is not over."""
@@ -72,6 +75,7 @@ def throughput(minutes: Sequence[Minute]) -> Chart:
     bars = tuple(
         Bar(
             minute=each,
+            left=round(at * step, 2),
             x=round(at * step + step * 0.12, 2),
             up_y=round(line - _height(each.handled, scale), 2),
             up=_height(each.handled, scale),
@@ -116,10 +120,8 @@ def _path(minutes: Sequence[Minute], step: float, line: float, scale: float) -> 
 
 
 def _round(most: int) -> int:
-    """Return the next number that is easy to read: 1, 2, 5, 10, 20, 50, …"""
+    """Return the next number that is easy to read: 8, 10, 12, 15, 20, … 120, 150, 200, …"""
     size = 1
-    while True:
-        for factor in (1, 2, 5):
-            if factor * size >= most:
-                return factor * size
+    while most > 10 * size:
         size *= 10
+    return next(step * size // 10 for step in _EASY if step * size % 10 == 0 and step * size // 10 >= most)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
+from ..consuming import LAST_SEQUENCE
 from ..core.exceptions import ConfigurationError, UnknownTopic
 from ..operations import entries
 from ..operations.showing import Shown
@@ -21,6 +22,8 @@ from .visits import Visit
 TAIL_S = 2.0
 """So often the newest entries are asked for again."""
 COUNT = 50
+LAST = int(LAST_SEQUENCE)
+Direction: TypeAlias = Literal["older", "newer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +31,7 @@ class Wanted:
     """What the form of the page asks for."""
 
     topic: str
-    direction: Literal["older", "newer"]
+    direction: Direction
     start: str
     at: str
     type: str
@@ -92,31 +95,8 @@ def _utc(moment: datetime) -> str:
 
 def shown(visit: Visit, wanted: Wanted, page: Page[Shown]) -> TemplateResponse:
     """Return a page of entries. The newest is always the uppermost."""
-    items = page.items if wanted.direction == "older" else tuple(reversed(page.items))
-    further = visit.url(
-        "entries",
-        stream=wanted.topic,
-        start=page.following,
-        direction=wanted.direction,
-        type=wanted.type,
-        key=wanted.key,
-        text=wanted.text,
-    )
-    backwards = "newer" if wanted.direction == "older" else "older"
-    start = page.items[0].entry_id if page.items else wanted.start
-    back = visit.url(
-        "entries",
-        stream=wanted.topic,
-        start=start,
-        direction=backwards,
-        type=wanted.type,
-        key=wanted.key,
-        text=wanted.text,
-    )
-    begins = not (wanted.start or wanted.at)
-    links = {"older": further if page.following else "", "newer": back if not begins else ""}
-    if wanted.direction == "newer":
-        links = {"older": back if not begins else "", "newer": further if page.following else ""}
+    items = page.items if wanted.direction == "older" else page.items[::-1]
+    links = _links(visit, wanted, page)
     return visit.page(
         "entries.html",
         _("Live tail") if wanted.is_live else _("Entries"),
@@ -129,7 +109,36 @@ def shown(visit: Visit, wanted: Wanted, page: Page[Shown]) -> TemplateResponse:
         page=page,
         items=items,
         links=links,
+        further=links[wanted.direction],
     )
+
+
+def _links(visit: Visit, wanted: Wanted, page: Page[Shown]) -> dict[str, str]:
+    """Return where "older" and "newer" lead; "" where there is nothing, or where the page is live."""
+    links = {"older": "", "newer": ""}
+    if wanted.is_live:
+        return links
+    back: Direction = "newer" if wanted.direction == "older" else "older"
+    if page.following is not None:
+        links[wanted.direction] = _link(visit, wanted, page.following, wanted.direction)
+    if wanted.start or wanted.at:  # else it began at the end
+        links[back] = _link(visit, wanted, _beside(page.items[0].entry_id, back) if page.items else "", back)
+    return links
+
+
+def _link(visit: Visit, wanted: Wanted, start: str, direction: Direction) -> str:
+    filters = {"type": wanted.type, "key": wanted.key, "text": wanted.text}
+    return visit.url("entries", stream=wanted.topic, start=start, direction=direction, **filters)
+
+
+def _beside(entry_id: str, direction: Direction) -> str:
+    """Return the id next to an entry's: a page begins with the id it is given."""
+    ms, sequence = map(int, entry_id.split("-"))
+    if direction == "newer":
+        return f"{ms}-{sequence + 1}" if sequence < LAST else f"{ms + 1}-0"
+    if sequence:
+        return f"{ms}-{sequence - 1}"
+    return f"{ms - 1}-{LAST}" if ms else "0-0"
 
 
 def show_one(visit: Visit) -> TemplateResponse:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
+from ..operations import channels
 from ..operations import overview as operation
+from ..operations.channels import ListenerReport
 from ..operations.overview import Overview
 from ..operations.values import Count
 from . import charts
@@ -16,10 +20,10 @@ REFRESH_S = 5.0
 
 
 def show(visit: Visit) -> TemplateResponse:
-    return shown(visit, operation.overview(visit.asking))
+    return shown(visit, operation.overview(visit.asking), channels.channels(visit.asking).listeners)
 
 
-def shown(visit: Visit, report: Overview) -> TemplateResponse:
+def shown(visit: Visit, report: Overview, listeners: Sequence[ListenerReport]) -> TemplateResponse:
     """Return the page for a report."""
     groups = [(stream, group) for stream in report.streams.items for group in stream.groups]
     behind = [group.behind for _, group in groups]
@@ -29,6 +33,9 @@ def shown(visit: Visit, report: Overview) -> TemplateResponse:
         refresh_s=REFRESH_S,
         report=report,
         server=report.server,
+        answers_s=report.server.answers_ms / 1000,
+        listeners=listeners,
+        listening=sum(each.is_alive for each in listeners),
         findings=sorted(report.findings, key=lambda finding: finding.level != "error"),
         chart=charts.throughput(report.minutes),
         behind=Count(sum(each.number for each in behind), any(each.at_least for each in behind)),

@@ -41,7 +41,6 @@ def shown(visit: Visit, report: StreamReport, minutes: Sequence[Minute]) -> Temp
         refresh_s=REFRESH_S,
         stream=report,
         chart=charts.throughput(minutes),
-        wanted=visit.given("group"),
     )
 
 

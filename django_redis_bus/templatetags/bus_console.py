@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 from django import template
 from django.urls import NoReverseMatch
-from django.utils.formats import number_format
+from django.utils.formats import date_format, number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -27,6 +31,16 @@ def bus_url(context: template.Context, name: str, **query: object) -> str:
         return str(context["visit"].url(name, **query))
     except NoReverseMatch:
         return ""
+
+
+@register.simple_tag
+def bus_when(at: datetime | None) -> SafeString:
+    """Return a moment in the user's time zone, to the second; its ISO form for machines and for who points at it."""
+    if at is None:
+        return format_html("–")
+    local = localtime(at)
+    shown = f"{date_format(local, 'SHORT_DATE_FORMAT')} {local:%H:%M:%S}"
+    return format_html('<time datetime="{0}" title="{0}">{1}</time>', local.isoformat(timespec="milliseconds"), shown)
 
 
 @register.filter
@@ -87,7 +101,9 @@ def rate(per_s: float | None) -> str:
 
 
 def _short(value: float) -> str:
-    return number_format(value, decimal_pos=0 if value >= 10 or value == int(value) else 1, use_l10n=True)
+    return number_format(
+        value, decimal_pos=0 if value >= 10 or value == int(value) else 1, use_l10n=True, force_grouping=True
+    )
 
 
 @register.filter
@@ -113,3 +129,19 @@ def events(count: Any) -> str:
     """Return a number of events in words: "1 event", "≥ 1,000 events"."""
     plain = count.number if hasattr(count, "number") else count
     return ngettext("%(count)s event", "%(count)s events", plain) % {"count": number(count)}
+
+
+@register.filter
+def oneline(text: str) -> str:
+    """Return the beginning of a payload as one line."""
+    return wire(" ".join(text[:600].split()), 160)
+
+
+@register.filter
+def plainly(value: Any) -> str:
+    """Return a plain value as JSON that is safe to show, capped."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError):
+        text = repr(value)
+    return wire(text, 400)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -56,7 +56,7 @@ def at() -> Callable[..., str]:
 
 
 @pytest.fixture
-def visit(bus_settings: Callable[..., None], rf: RequestFactory, db: None) -> Iterator[Callable[..., Visit]]:
+def visit(bus_settings: Callable[..., None], rf: RequestFactory, db: None) -> Callable[..., Visit]:
     """A factory of visits to the default bus: visit("see", "payloads", tab="streams", group="billing")."""
 
     def make(*rights: str, tab: str = "overview", **query: str) -> Visit:
@@ -68,7 +68,7 @@ def visit(bus_settings: Callable[..., None], rf: RequestFactory, db: None) -> It
             request=request, site=admin.site, rights=may, alias="default", tab=tab, bus=bus, asking=Asking(bus)
         )
 
-    yield make
+    return make
 
 
 @pytest.fixture

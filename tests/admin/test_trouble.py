@@ -8,7 +8,6 @@ from contextlib import closing
 
 import pytest
 
-
 from .conftest import Staff
 
 PAGES = (
