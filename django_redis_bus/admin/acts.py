@@ -21,10 +21,9 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from ..core.exceptions import BusError
 from ..core.telling import printable
-from ..operations.asking import ACT_S, Asking
 from ..operations.values import Acted, Count
 from .audit import Record, asked, result_of
-from .visits import Visit
+from .frame import Frame
 
 CONFIRMED = "confirmed"
 """Set by the button of the confirmation, and by nothing else."""
@@ -69,8 +68,8 @@ class Intent:
         about: the same in one line, for the record.
         how: by what the entries were chosen, for the record.
         model: of the console, that the record stands under.
-        count: how many are meant.
-        perform: does it; gets what `form` was filled in with.
+        count: returns how many are meant.
+        perform: does it; takes what `form` was filled in with.
         back: address of the page to go to.
         form: what is still to be said, on the confirmation; bound once that is posted.
         pinned: fields that the confirmation adds to those posted, such as what "all" is up to.
@@ -83,8 +82,8 @@ class Intent:
     about: str
     how: str
     model: type[models.Model]
-    count: Callable[[Asking], Count]
-    perform: Callable[[Asking, dict[str, Any]], Acted]
+    count: Callable[[], Count]
+    perform: Callable[[dict[str, Any]], Acted]
     back: str
     form: forms.Form | None = None
     pinned: Sequence[tuple[str, str]] = ()
@@ -119,25 +118,25 @@ _LEFT_OTHERWISE: Any = ngettext_lazy(
 )
 
 
-def conduct(visit: Visit, intent: Intent) -> HttpResponse:
+def conduct(frame: Frame, intent: Intent) -> HttpResponse:
     """Answer a POST that wants an act: with its confirmation, or by doing it if that was confirmed.
 
     Raises PermissionDenied for who may not, BusError if Redis cannot be asked for the number.
     """
-    if visit.request.method != "POST":
+    if frame.request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    if not visit.rights.allow(intent.act.needs):
+    if not frame.rights.allow(intent.act.needs):
         raise PermissionDenied
-    count = intent.count(visit.asking)
+    count = intent.count()
     if not count.number:
         messages.warning(
-            visit.request, intent.nothing or _("Nothing was done: nothing that was chosen is there any more.")
+            frame.request, intent.nothing or _("Nothing was done: nothing that was chosen is there any more.")
         )
         return HttpResponseRedirect(intent.back)
-    confirmed = CONFIRMED in visit.request.POST
+    confirmed = CONFIRMED in frame.request.POST
     if not confirmed or (intent.form is not None and not intent.form.is_valid()):
-        return _confirmation(visit, intent, count)
-    return _perform(visit, intent, count)
+        return _confirmation(frame, intent, count)
+    return _perform(frame, intent, count)
 
 
 def shown(text: Any, count: Count) -> str:
@@ -166,9 +165,9 @@ def posted(post: QueryDict, without: Sequence[str] = ()) -> list[tuple[str, str]
     ]
 
 
-def _confirmation(visit: Visit, intent: Intent, count: Count) -> HttpResponse:
+def _confirmation(frame: Frame, intent: Intent, count: Count) -> HttpResponse:
     without = [name for name, _value in intent.pinned] + (list(intent.form.fields) if intent.form else [])
-    return visit.page(
+    return frame.page(
         "confirm.html",
         shown(intent.act.question, count),
         crumbs=[(str(intent.act.button), intent.back)],
@@ -176,15 +175,15 @@ def _confirmation(visit: Visit, intent: Intent, count: Count) -> HttpResponse:
         facts=[(label, printable(value)) for label, value in intent.facts],
         count=count,
         form=intent.form,
-        hidden=[*posted(visit.request.POST, without), *intent.pinned],
+        hidden=[*posted(frame.request.POST, without), *intent.pinned],
         examples=[printable(each) for each in intent.examples],
-        action=visit.request.get_full_path(),
+        action=frame.request.get_full_path(),
         back=intent.back,
     )
 
 
-def _perform(visit: Visit, intent: Intent, count: Count) -> HttpResponse:
-    request, act = visit.request, intent.act
+def _perform(frame: Frame, intent: Intent, count: Count) -> HttpResponse:
+    request, act = frame.request, intent.act
     said = ", ".join(filter(None, (act.name, asked(count), intent.how)))
     try:
         record = Record(request, intent.model, intent.about, said, flag=act.flag)
@@ -193,16 +192,16 @@ def _perform(visit: Visit, intent: Intent, count: Count) -> HttpResponse:
         return HttpResponseRedirect(intent.back)
     given = intent.form.cleaned_data if intent.form is not None else {}
     try:
-        acted = intent.perform(Asking(visit.bus, ACT_S), given)
-    except BusError as error:
+        acted = intent.perform(given)
+    except (BusError, DatabaseError) as error:
         record.end(f"failed: {error}")
         messages.error(request, _("It was not done, or not to all: %(error)s") % {"error": printable(str(error))})
         return HttpResponseRedirect(intent.back)
     record.end(result_of(acted))
-    tell(visit, act, acted)
+    tell(frame, act, acted)
     if not acted.more:
         return HttpResponseRedirect(intent.back)
-    return visit.page(
+    return frame.page(
         "more.html",
         shown(act.done, Count(acted.done)),
         crumbs=[(str(act.button), intent.back)],
@@ -217,9 +216,9 @@ def _perform(visit: Visit, intent: Intent, count: Count) -> HttpResponse:
 NOT_RECORDED = gettext_lazy("Nothing was done, because who did it could not be written to the admin's log.")
 
 
-def tell(visit: Visit, act: Act, acted: Acted) -> None:
+def tell(frame: Frame, act: Act, acted: Acted) -> None:
     """Leave messages about what an act has done."""
     level = messages.success if acted.done else messages.warning
-    level(visit.request, shown(act.done, Count(acted.done)))
+    level(frame.request, shown(act.done, Count(acted.done)))
     for sentence in left_alone(acted):
-        messages.warning(visit.request, sentence)
+        messages.warning(frame.request, sentence)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from ..models import DeadLetterPage
 from ..operations import dead
-from ..operations.asking import Asking
+from ..operations.asking import ACT_S, Asking
 from ..operations.bounds import newest_dead
 from ..operations.dead import Chosen, Match
 from ..operations.values import Acted, Count
@@ -71,8 +71,8 @@ def act(visit: Visit) -> HttpResponseBase:
         about=f"{topic}, group {match.group}" if match.group else topic,
         how=filter_of(query_of(match) | {"until": match.until}) if choice.all else f"ids {', '.join(choice.ids)}",
         model=DeadLetterPage,
-        count=partial(_count, topic=topic, chosen=chosen, payloads=visit.rights.payloads),
-        perform=partial(_perform, chosen_act.name, topic, chosen, visit.rights.payloads),
+        count=partial(_count, visit, topic, chosen),
+        perform=partial(_perform, visit, chosen_act.name, topic, chosen),
         back=back,
         pinned=[("until", match.until)] if choice.all else (),
         examples=choice.ids[:EXAMPLES],
@@ -80,12 +80,12 @@ def act(visit: Visit) -> HttpResponseBase:
     return conduct(visit, intent)
 
 
-def _count(asking: Asking, *, topic: str, chosen: Chosen, payloads: bool) -> Count:
+def _count(visit: Visit, topic: str, chosen: Chosen) -> Count:
     if isinstance(chosen, Match):
-        return dead.count(asking, topic, chosen, payloads=payloads)
+        return dead.count(visit.asking, topic, chosen, payloads=visit.rights.payloads)
     return Count(len(chosen))
 
 
-def _perform(name: str, topic: str, chosen: Chosen, payloads: bool, asking: Asking, given: dict[str, Any]) -> Acted:
+def _perform(visit: Visit, name: str, topic: str, chosen: Chosen, given: dict[str, Any]) -> Acted:
     verb = dead.redrive if name == "redrive" else dead.discard
-    return verb(asking, topic, chosen, payloads=payloads)
+    return verb(Asking(visit.bus, ACT_S), topic, chosen, payloads=visit.rights.payloads)

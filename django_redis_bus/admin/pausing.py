@@ -13,7 +13,7 @@ from ..core.exceptions import ConfigurationError
 from ..core.telling import printable
 from ..models import StreamPage
 from ..operations import pausing, streams
-from ..operations.asking import Asking
+from ..operations.asking import ACT_S, Asking
 from ..operations.pausing import WHY_CHARS
 from ..operations.streams import GroupReport
 from ..operations.values import Acted, Count
@@ -91,7 +91,8 @@ def _act(visit: Visit, topic: str, group: GroupReport) -> HttpResponseBase:
     form = WhyForm(request.POST if CONFIRMED in request.POST else None) if chosen_act is PAUSE else None
     by = printable(request.user.get_username())
 
-    def perform(asking: Asking, given: dict[str, Any]) -> Acted:
+    def perform(given: dict[str, Any]) -> Acted:
+        asking = Asking(visit.bus, ACT_S)
         if chosen_act is PAUSE:
             pausing.pause(asking, topic, group.name, handler, by=by, why=given["why"])
             return Acted(done=1)
@@ -111,7 +112,7 @@ def _act(visit: Visit, topic: str, group: GroupReport) -> HttpResponseBase:
         about=f"{about}, handler {handler}" if handler else about,
         how=f"because: {why}" if why and chosen_act is PAUSE else "",
         model=StreamPage,
-        count=lambda asking: Count(1),
+        count=lambda: Count(1),
         perform=perform,
         back=visit.url("pause", stream=topic, group=group.name),
         form=form,

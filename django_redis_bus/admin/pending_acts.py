@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from ..core.telling import printable
 from ..models import StreamPage
 from ..operations import pending, streams
-from ..operations.asking import Asking
+from ..operations.asking import ACT_S, Asking
 from ..operations.bounds import newest_read
 from ..operations.pending import Chosen, Match
 from ..operations.values import Acted, Count
@@ -115,7 +115,7 @@ def act(visit: Visit) -> HttpResponseBase:
         about=f"{topic}, group {group}",
         how=filter_of(query_of(match) | {"until": match.until}) if choice.all else f"ids {', '.join(choice.ids)}",
         model=StreamPage,
-        count=partial(_count, topic=topic, group=group, chosen=chosen, payloads=visit.rights.payloads),
+        count=partial(_count, visit, topic, group, chosen),
         perform=_verb(visit, chosen_act, topic, group, chosen),
         back=back,
         form=_form(visit, chosen_act, topic, group),
@@ -125,18 +125,17 @@ def act(visit: Visit) -> HttpResponseBase:
     return conduct(visit, intent)
 
 
-def _count(asking: Asking, *, topic: str, group: str, chosen: Chosen, payloads: bool) -> Count:
+def _count(visit: Visit, topic: str, group: str, chosen: Chosen) -> Count:
     if isinstance(chosen, Match):
-        return pending.count(asking, topic, group, chosen, payloads=payloads)
+        return pending.count(visit.asking, topic, group, chosen, payloads=visit.rights.payloads)
     return Count(len(chosen))
 
 
-def _verb(
-    visit: Visit, chosen_act: Act, topic: str, group: str, chosen: Chosen
-) -> Callable[[Asking, dict[str, Any]], Acted]:
+def _verb(visit: Visit, chosen_act: Act, topic: str, group: str, chosen: Chosen) -> Callable[[dict[str, Any]], Acted]:
     payloads, by = visit.rights.payloads, printable(visit.request.user.get_username())
 
-    def perform(asking: Asking, given: dict[str, Any]) -> Acted:
+    def perform(given: dict[str, Any]) -> Acted:
+        asking = Asking(visit.bus, ACT_S)
         match chosen_act.name:
             case "retry":
                 return pending.retry(asking, topic, group, chosen, payloads=payloads)

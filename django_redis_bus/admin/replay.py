@@ -145,8 +145,8 @@ def _start(visit: Visit, topic: str, plan: Plan, form: ReplayForm) -> HttpRespon
     )
     remembered = [(_("Remember what they have handled, and pass over it"), ", ".join(plan.remembered))]
 
-    def perform(asking: Asking, given: dict[str, Any]) -> Acted:
-        replaying.start(asking, topic, plan, per_s=per_s, by=by)
+    def perform(given: dict[str, Any]) -> Acted:
+        replaying.start(Asking(visit.bus, ACT_S), topic, plan, per_s=per_s, by=by)
         return Acted(done=plan.count.number)
 
     intent = Intent(
@@ -162,7 +162,7 @@ def _start(visit: Visit, topic: str, plan: Plan, form: ReplayForm) -> HttpRespon
         about=f"{topic}, group {plan.group}",
         how=f"since={plan.since} until={plan.until} per_s={per_s or 'any'}",
         model=StreamPage,
-        count=lambda asking: plan.count,
+        count=lambda: plan.count,
         perform=perform,
         back=visit.url("replay", stream=topic, group=plan.group),
         pinned=[("until", plan.until)],
@@ -172,8 +172,8 @@ def _start(visit: Visit, topic: str, plan: Plan, form: ReplayForm) -> HttpRespon
 
 
 def _cancel(visit: Visit, topic: str, group: str, found: Replay | None) -> HttpResponseBase:
-    def perform(asking: Asking, given: dict[str, Any]) -> Acted:
-        return Acted(done=int(replaying.cancel(asking, topic, group)))
+    def perform(given: dict[str, Any]) -> Acted:
+        return Acted(done=int(replaying.cancel(Asking(visit.bus, ACT_S), topic, group)))
 
     done = f"{found.done:,} / {found.total}" if found else ""
     intent = Intent(
@@ -182,7 +182,7 @@ def _cancel(visit: Visit, topic: str, group: str, found: Replay | None) -> HttpR
         about=f"{topic}, group {group}",
         how=f"at {found.at or found.since}" if found else "",
         model=StreamPage,
-        count=lambda asking: Count(int(found is not None)),
+        count=lambda: Count(int(found is not None)),
         perform=perform,
         back=visit.url("replay", stream=topic, group=group),
         nothing=_("There is no replay any more."),

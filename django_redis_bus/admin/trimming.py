@@ -103,8 +103,8 @@ def shown(visit: Visit, report: StreamReport, form: TrimForm) -> HttpResponseBas
 def _trim(visit: Visit, topic: str, form: TrimForm) -> HttpResponseBase:
     retention = form.retention
 
-    def perform(asking: Asking, given: dict[str, Any]) -> Acted:
-        return Acted(done=trimming.trim(asking, topic, retention))
+    def perform(given: dict[str, Any]) -> Acted:
+        return Acted(done=trimming.trim(Asking(visit.bus, ACT_S), topic, retention))
 
     keep = "–" if retention.count is None else f"{retention.count:,}"
     age = _age(retention) or "–"
@@ -114,7 +114,7 @@ def _trim(visit: Visit, topic: str, form: TrimForm) -> HttpResponseBase:
         about=topic,
         how=f"keep={keep} age={age}",
         model=StreamPage,
-        count=partial(trimming.removable, topic=topic, retention=retention),
+        count=partial(trimming.removable, visit.asking, topic, retention),
         perform=perform,
         back=visit.url("trim", stream=topic),
         nothing=_("There is nothing to remove: all that is there is to stay, or is still needed by a group."),
