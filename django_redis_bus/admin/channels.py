@@ -57,7 +57,7 @@ def heard(visit: Visit, topic: str, messages: Sequence[Heard]) -> TemplateRespon
         crumbs=[(_("Channels"), visit.url("channels")), (topic, visit.url("channel", channel=topic))],
         refresh_s=AGAIN_S,
         topic=topic,
-        messages=messages[::-1],
+        said=messages[::-1],
         hear_s=HEAR_S,
     )
 

@@ -70,11 +70,11 @@ def _answer(request: HttpRequest, *, site: AdminSite, route: Route) -> HttpRespo
     allowed = (*route.methods, *(("HEAD",) if "GET" in route.methods else ()))
     if request.method not in allowed:
         return HttpResponseNotAllowed(allowed)
-    frame = Frame(request=request, site=site, rights=rights, alias=request.GET.get("bus", ""), tab=route.tab)
     try:
-        alias = _alias(frame.alias)
+        alias = _alias(request.GET.get("bus", ""))
     except BusError as error:
-        return trouble(frame, error, status=404)
+        nowhere = Frame(request=request, site=site, rights=rights, alias="", tab=route.tab)
+        return trouble(nowhere, error, status=404)
     frame = Frame(request=request, site=site, rights=rights, alias=alias, tab=route.tab)
     try:
         bus = buses[alias]

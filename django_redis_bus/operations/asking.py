@@ -61,6 +61,10 @@ class Asking:
         """Run the script lua/<name>.lua and return its raw reply. Raises BusError."""
         return commands.run(self.bus.clients, script(name), keys, *args, deadline_s=self.left_s)
 
+    def run_many(self, name: str, asked: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
+        """Run a script once per pair of keys and arguments, all in one round trip. Returns and raises as `many`."""
+        return commands.run_many(self.bus.clients, script(name), asked, deadline_s=self.left_s) if asked else []
+
     def now_ms(self) -> int:
         """Return Redis's clock, asked once per visit: ids and moments in Redis are its own."""
         if self._now_ms is None:

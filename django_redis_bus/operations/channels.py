@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from .asking import Asking
+import msgspec
+
+from .. import registry
+from ..core.globs import escaped
+from ..core.keys import ChannelKeys
+from ..core.patterns import LONGEST
+from .asking import Asking, value
+from .hearing import Heard, hear
+from .listeners import ListenerReport, listeners
+from .server import info, number
 from .values import Count
+
+__all__ = ["ChannelReport", "ChannelsReport", "Heard", "ListenerReport", "channel", "channels", "hear"]
 
 LISTED = 10_000
 """Redis lists its channels all at once or not at all: above this number it is not asked to."""
+SHOWN = 200
+PEOPLE = 100
+PERSON_BYTES = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,31 +48,6 @@ class ChannelReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListenerReport:
-    """A process that listens, as its last heartbeat says.
-
-    Attributes:
-        name: host and pid.
-        what: "listen_pattern" or "relay".
-        is_alive: that is younger than ten seconds.
-        beat_s: how old it is.
-        topics: names and patterns, the first of them.
-        delivered, dropped, gaps: since it began.
-        sockets: browsers that a relay serves.
-    """
-
-    name: str
-    what: str
-    is_alive: bool
-    beat_s: float
-    topics: tuple[str, ...]
-    delivered: int = 0
-    dropped: int = 0
-    gaps: int = 0
-    sockets: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelsReport:
     """The channels of a bus.
 
@@ -76,38 +65,82 @@ class ChannelsReport:
     unlisted: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """A message that was heard. Texts are printable and capped.
-
-    Attributes:
-        text: the data as JSON or text; None if who asks may not see it.
-    """
-
-    topic: str
-    type: str
-    event_id: str
-    time: str
-    text: str | None
-
-
 def channels(asking: Asking) -> ChannelsReport:
     """Return the channels of the bus, and who listens. Raises BusError."""
-    raise NotImplementedError
+    said = info(asking.call("INFO", "stats"))
+    active, patterns = number(said, "pubsub_channels"), number(said, "pubsub_patterns")
+    names = [each.name for each in registry.channels(asking.bus.alias) if not each.pattern.parameters]
+    unlisted = active is None or active > LISTED
+    subscribed = [] if unlisted else [name for name in _subscribed(asking) if name not in names]
+    return ChannelsReport(
+        channels=_reports(asking, [*names, *subscribed][:SHOWN]),
+        listeners=listeners(asking),
+        active=Count(active or 0, at_least=active is None),
+        patterns=patterns or 0,
+        unlisted=unlisted,
+    )
 
 
 def channel(asking: Asking, topic: str) -> ChannelReport:
     """Return one channel, with who is there. Raises BusError."""
-    raise NotImplementedError
+    [report] = _reports(asking, [topic])
+    if report.sockets is None:
+        return report
+    keys = ChannelKeys(asking.key(topic))
+    # A hash answers a scan with all it has, as long as it is small.
+    flat = asking.call("HSCAN", keys.people, 0, "COUNT", PEOPLE)[1]
+    return replace(report, people=tuple(map(_person, flat[1 : 2 * PEOPLE : 2])))
 
 
-def hear(asking: Asking, topics: Sequence[str], *, seconds: float, most: int = 200, payloads: bool) -> list[Heard]:
-    """Listen for a while and return what came.
+def _subscribed(asking: Asking) -> list[str]:
+    """Return the names of the bus that connections subscribe to, without its prefix, in their order."""
+    prefix = asking.key("")
+    found = []
+    for raw in asking.call("PUBSUB", "CHANNELS", f"{escaped(prefix)}*"):
+        try:
+            name = raw.decode().removeprefix(prefix)
+        except UnicodeDecodeError:  # nobody's of the bus
+            continue
+        if 0 < len(name) <= LONGEST:
+            found.append(name)
+    return sorted(found)
 
-    Args:
-        topics: names, and declared channels with placeholders in them. Nothing else is ever made a pattern.
-        seconds: how long, at most 10.
 
-    Raises ConfigurationError for a topic that no channel declares, BusError.
-    """
-    raise NotImplementedError
+def _reports(asking: Asking, topics: Sequence[str]) -> tuple[ChannelReport, ...]:
+    asked: list[Sequence[Any]] = [("PUBSUB", "NUMSUB", *map(asking.key, topics))]
+    now_ms = asking.now_ms()
+    for topic in topics:
+        keys = ChannelKeys(asking.key(topic))
+        asked += [("XLEN", keys.history), ("ZCOUNT", keys.members, f"({now_ms}", "+inf")]
+    subscribers, *sizes = asking.many(asked)
+    numbers = value(subscribers)[1::2]
+    return tuple(
+        _report(asking.bus.alias, topic, number, *map(_size, pair))
+        for topic, number, pair in zip(topics, numbers, zip(sizes[::2], sizes[1::2], strict=True), strict=True)
+    )
+
+
+def _report(alias: str, topic: str, subscribers: int, kept: int, sockets: int) -> ChannelReport:
+    declared = registry.find_channel(alias, topic)
+    if declared is not None:
+        declared = registry.channel(alias, declared.name)
+    keeps, presence = (declared.keeping.history, declared.presence) if declared is not None else (0, False)
+    return ChannelReport(
+        topic=topic,
+        declaration=declared.name if declared is not None else "",
+        subscribers=subscribers,
+        kept=kept if keeps or kept else None,
+        sockets=sockets if presence or sockets else None,
+    )
+
+
+def _size(reply: Any) -> int:
+    return reply if isinstance(reply, int) else 0  # not permitted, or another type of key
+
+
+def _person(raw: bytes) -> Any:
+    """Return what others see of somebody: "<number of sockets> <JSON>"."""
+    try:
+        return msgspec.json.decode(raw.partition(b" ")[2][:PERSON_BYTES])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Literal
 
+from ..consuming import LAST_SEQUENCE, start_id
+from ..core.exceptions import ConfigurationError
 from .asking import Asking
-from .showing import Shown
+from .showing import Showing, Shown
 from .values import Page
 
 LOOKED_AT = 2_000
 """So many entries are looked at for one page."""
+LOOKED_AT_BYTES = 8_000_000
+"""And so much of them."""
+FIRST_STEP, LONGEST_STEP, STEP_BYTES = 10, 500, 1_000_000
+"""Entries come in steps: nobody knows how large they are until some have come."""
+_ID = re.compile(r"(\d{1,20})(?:-(\d{1,20}))?")
+_LAST = int(LAST_SEQUENCE)
+
+Direction = Literal["older", "newer"]
+Raw = tuple[bytes, list[bytes]]
 
 
 def browse(
@@ -17,7 +30,7 @@ def browse(
     topic: str,
     *,
     start: str = "",
-    direction: Literal["older", "newer"] = "older",
+    direction: Direction = "older",
     count: int = 50,
     type: str = "",
     key: str = "",
@@ -35,9 +48,92 @@ def browse(
 
     Raises ConfigurationError for a start that is no place, BusError if Redis cannot be asked.
     """
-    raise NotImplementedError
+    showing, walk = Showing(asking, topic, payloads=payloads), Walk(asking, topic, _place(start, direction), direction)
+    filtered = bool(type or key or text)
+    found: list[Shown] = []
+    while len(found) < count and not walk.is_over:
+        for entry_id, flat in walk.step(LONGEST_STEP if filtered else count - len(found)):
+            if not filtered or showing.matches(flat, type=type, key=key, text=text):
+                found.append(showing.shown(entry_id, flat))
+                if len(found) == count:
+                    break
+    return Page(
+        items=tuple(found),
+        following=walk.following,
+        looked_at=walk.looked_at,
+        cut_short=len(found) < count and walk.following is not None,
+    )
 
 
 def entry(asking: Asking, topic: str, entry_id: str, *, payloads: bool) -> Shown | None:
     """Return one entry, None if it is not (or no longer) there. Raises as `browse`."""
-    raise NotImplementedError
+    if not _ID.fullmatch(entry_id):
+        raise ConfigurationError(f"{entry_id!r:.100} is no entry id, such as 1700000000000-0.")
+    found = asking.call("XRANGE", asking.key(topic), entry_id, entry_id, "COUNT", 1)
+    return Showing(asking, topic, payloads=payloads).shown(*found[0]) if found else None
+
+
+class Walk:
+    """A walk through a stream, in steps, with a bound.
+
+    Args:
+        place: the first id, itself included.
+        direction: "newer" is upwards.
+
+    Attributes:
+        following: the id to go on at; None at the end.
+        looked_at: how many entries were passed.
+        is_over: the end is reached, or the bound.
+    """
+
+    def __init__(self, asking: Asking, topic: str, place: str, direction: Direction) -> None:
+        self.following: str | None = place
+        self.looked_at = 0
+        self._asking = asking
+        self._key = asking.key(topic)
+        self._upwards = direction == "newer"
+        self._bytes = 0
+        self._ended = False
+
+    @property
+    def is_over(self) -> bool:
+        if self.following is None or self.looked_at >= LOOKED_AT or self._bytes >= LOOKED_AT_BYTES:
+            return True
+        return self.looked_at > 0 and self._asking.is_over
+
+    def step(self, most: int) -> Iterator[Raw]:
+        """Yield the next entries, about `most` of them or fewer. Raises BusError."""
+        average = self._bytes / self.looked_at if self.looked_at else STEP_BYTES / FIRST_STEP
+        asked = max(1, min(most, LOOKED_AT - self.looked_at, LONGEST_STEP, int(STEP_BYTES / max(average, 1))))
+        name, end = ("XRANGE", "+") if self._upwards else ("XREVRANGE", "-")
+        # One more than wanted shows whether the list ends here.
+        found: list[Raw] = self._asking.call(name, self._key, self.following, end, "COUNT", asked + 1)
+        self._ended = len(found) <= asked
+        last = found[-1][0] if found else b""
+        if not found:
+            self.following = None
+        for entry_id, flat in found if self._ended else found[:-1]:
+            self.looked_at += 1
+            self._bytes += sum(map(len, flat))
+            self.following = None if self._ended and entry_id == last else _next(entry_id.decode(), self._upwards)
+            yield entry_id, flat
+
+
+def _next(entry_id: str, upwards: bool) -> str | None:
+    """Return the id that follows in this direction, None if there is none."""
+    ms, sequence = map(int, entry_id.split("-"))
+    if upwards:
+        return f"{ms}-{sequence + 1}" if sequence < _LAST else f"{ms + 1}-0" if ms < _LAST else None
+    return f"{ms}-{sequence - 1}" if sequence else f"{ms - 1}-{_LAST}" if ms else None
+
+
+def _place(start: str, direction: Direction) -> str:
+    if not start:
+        return "+" if direction == "older" else "-"
+    if start in ("all", "new"):
+        raise ConfigurationError(f"{start!r} is no place in a stream: give an entry id, or a time with its zone.")
+    place = start_id(start, "The place")
+    if _ID.fullmatch(start):
+        return place
+    ms = int(place.partition("-")[0]) + 1  # a group begins after its place, which is a millisecond earlier
+    return f"{ms}-{_LAST}" if direction == "older" else f"{ms}-0"

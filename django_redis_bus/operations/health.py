@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+Level = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +21,14 @@ class Finding:
         topic, group: what it is about; "" for the server.
     """
 
-    level: Literal["error", "warning"]
+    level: Level
     id: str
     title: str
     hint: str
     topic: str = ""
     group: str = ""
+
+
+def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return errors before warnings, else in their order."""
+    return tuple(sorted(findings, key=lambda finding: finding.level != "error"))

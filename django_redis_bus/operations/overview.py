@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .asking import Asking
-from .health import Finding
-from .rates import Minute
-from .streams import StreamReport
+from .health import Finding, worst_first
+from .outbox_facts import outbox_facts
+from .rates import Minute, minutes
+from .server import Server, server
+from .server_health import of_circuit, of_outbox, of_server
+from .stream_health import of_stream
+from .streams import StreamReport, streams
 from .values import Page
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    """What a server says of itself. None or "" where it does not.
-
-    Attributes:
-        kind: "Redis" or "Valkey".
-        where: its address, without user and password.
-        policy: maxmemory-policy.
-        aof: whether there is an append-only file; snapshots: whether it saves them.
-        behind_s: since the last snapshot.
-        answers_ms: how long it took to answer.
-    """
-
-    kind: str
-    version: str
-    where: str
-    role: str = ""
-    uptime_s: int | None = None
-    memory_bytes: int | None = None
-    most_bytes: int | None = None
-    policy: str = ""
-    aof: bool | None = None
-    snapshots: bool | None = None
-    connections: int | None = None
-    blocked: int | None = None
-    operations_per_s: int | None = None
-    replicas: int | None = None
-    answers_ms: float = 0.0
+__all__ = ["Overview", "Server", "overview", "server", "stream_findings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +38,33 @@ class Overview:
 
 def overview(asking: Asking) -> Overview:
     """Return the bus at a glance. Raises BusError if Redis cannot be asked."""
-    raise NotImplementedError
+    about = server(asking)
+    page = streams(asking)
+    circuit = asking.bus.circuit.state
+    return Overview(
+        alias=asking.bus.alias,
+        server=about,
+        streams=page,
+        findings=worst_first(_findings(asking, about, page, circuit)),
+        minutes=minutes(asking, [report.topic for report in page.items if report.exists]),
+        circuit=circuit,
+    )
 
 
-def server(asking: Asking) -> Server:
-    """Return what the server says of itself. Raises BusError."""
-    raise NotImplementedError
+def stream_findings(asking: Asking, reports: Iterable[StreamReport]) -> tuple[Finding, ...]:
+    """Return what is wrong with streams. Raises BusError."""
+    return worst_first(_of_streams(asking, reports))
+
+
+def _findings(asking: Asking, about: Server, page: Page[StreamReport], circuit: str) -> Iterator[Finding]:
+    yield from of_circuit(circuit)
+    yield from of_server(about)
+    facts = outbox_facts(asking.bus.alias)
+    if facts is not None:
+        yield from of_outbox(facts)
+    yield from _of_streams(asking, page.items)
+
+
+def _of_streams(asking: Asking, reports: Iterable[StreamReport]) -> Iterator[Finding]:
+    for report in reports:
+        yield from of_stream(report, key=asking.key(report.topic), now_ms=asking.now_ms())

@@ -2,95 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from .. import consuming, registry
 from ..core.config import Retention
+from ..core.exceptions import BusError, PublishError
+from ..core.keys import streams_key
+from ..core.patterns import LONGEST
+from ..core.telling import printable
 from .asking import Asking
-from .pausing import Pause
-from .replaying import Replay
-from .values import Count, Page
+from .groups import ConsumerReport, GroupReport, HandlerReport, group_reports
+from .looking import GroupNoted, StreamSeen, groups_noted, id_ms, streams_seen
+from .trimming import removable
+from .values import ZERO, Count, Page
+
+__all__ = ["ConsumerReport", "GroupReport", "HandlerReport", "StreamReport", "named", "stream", "streams"]
+
+COUNTED_IN_LISTINGS = 1_000
+"""Unread entries counted at most for each group in a listing, where Redis does not know their number."""
+COUNTED = 10_000
+"""The same for one stream."""
+KNOWN = 10_000
+"""Streams that consumers have opened are listed up to this number."""
+TROUBLE_CHARS = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsumerReport:
-    """A consumer of a group.
-
-    Attributes:
-        is_alive: its heartbeat is younger than ten seconds.
-        beat_s: age of its last heartbeat; None if it has none (it left, or is no consumer of a bus).
-        pending: entries that it has read and not settled.
-        idle_s: since it last asked for something.
-        host, pid, lease_s, held, oldest_id, oldest_s, paused: as it says of itself at its last heartbeat: how many
-            entries it has in hand, and the one it has had longest; None or "" if it says nothing.
-    """
-
-    name: str
-    is_alive: bool
-    beat_s: float | None
-    pending: int
-    idle_s: float
-    host: str = ""
-    pid: int | None = None
-    lease_s: float | None = None
-    held: int | None = None
-    oldest_id: str = ""
-    oldest_s: float | None = None
-    paused: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandlerReport:
-    """A handler that this project declares in a group.
-
-    Attributes:
-        types: those it wants, sorted; () for all.
-    """
-
-    name: str
-    types: tuple[str, ...]
-    idempotent: bool
-    max_attempts: int
-    pause: Pause | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupReport:
-    """A consumer group of a stream.
-
-    Attributes:
-        exists: False for one that handlers declare and no consumer has made yet.
-        handlers: declared in this project; () for a group of another program.
-        pending: read, not settled.
-        unread: not read yet; counted where Redis does not know (its lag is nil).
-        oldest_s: age of the oldest event it has not settled, by its entry id; None if it is up to date.
-        retrying: waiting for a retry; `due` of them are due now; the next is due in `next_s` seconds.
-        alive: consumers with a heartbeat.
-        last_alive_s: since there was one; None if never.
-        keys: ordering keys of events that wait for a retry, of the first of them: later events of these keys pass.
-        consumers: () in a listing.
-    """
-
-    name: str
-    exists: bool
-    handlers: tuple[HandlerReport, ...]
-    pending: int = 0
-    unread: Count = Count(0)
-    oldest_s: float | None = None
-    retrying: int = 0
-    due: int = 0
-    next_s: float | None = None
-    alive: int = 0
-    last_alive_s: float | None = None
-    last_delivered: str = ""
-    pause: Pause | None = None
-    replay: Replay | None = None
-    keys: tuple[str, ...] = ()
-    consumers: tuple[ConsumerReport, ...] = ()
-
-    @property
-    def behind(self) -> Count:
-        """Events that it has not settled: unread and pending."""
-        return Count(self.unread.number + self.pending, self.unread.at_least)
+KEEP = Retention(count=None)
+"""Nothing is removed from a stream that nothing declares."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,15 +39,16 @@ class StreamReport:
     Attributes:
         declaration: name it is declared under ("tenant:{tenant}:orders"); "" if nothing declares it.
         trouble: why Redis does not tell of it (another type of key, no permission); "" if it does.
-        exists: there is such a key.
+        exists: there is such a key, also one of another type.
         length: entries in it.
         bytes: of memory; None where Redis does not tell.
+        last_id: the last that was ever given: the next is higher, also if that entry is gone.
         added: entries ever added.
         per_s: rate of the newest entries; None where there are too few to say.
         dead: dead letters.
         oldest_s: greatest of its groups.
         retention: what holds for it.
-        removable: what trimming by it would remove now.
+        removable: what trimming by it would remove now; not counted in a listing.
     """
 
     topic: str
@@ -123,7 +63,7 @@ class StreamReport:
     per_s: float | None = None
     dead: int = 0
     retention: Retention
-    removable: Count = Count(0)
+    removable: Count = ZERO
     groups: tuple[GroupReport, ...] = ()
 
     @property
@@ -137,7 +77,20 @@ def streams(asking: Asking, *, after: str = "", count: int = 50) -> Page[StreamR
 
     Raises BusError if Redis cannot be asked at all.
     """
-    raise NotImplementedError
+    names, is_cut = _names(asking)
+    left = [name for name in names if name > after]
+    shown = left[:count]
+    return Page(
+        items=_reports(asking, shown, whole=False),
+        following=shown[-1] if len(left) > len(shown) else None,
+        looked_at=len(shown),
+        cut_short=is_cut,
+    )
+
+
+def named(asking: Asking, topics: Sequence[str]) -> tuple[StreamReport, ...]:
+    """Return these streams as `streams` does. Raises as it does."""
+    return _reports(asking, topics, whole=False)
 
 
 def stream(asking: Asking, topic: str) -> StreamReport:
@@ -145,4 +98,80 @@ def stream(asking: Asking, topic: str) -> StreamReport:
 
     Raises BusError if Redis cannot be asked.
     """
-    raise NotImplementedError
+    [report] = _reports(asking, [topic], whole=True)
+    if not report.length or report.retention == KEEP:
+        return report
+    try:
+        return replace(report, removable=removable(asking, topic, report.retention))
+    except BusError:  # there is all the rest to be shown
+        return replace(report, removable=Count(0, at_least=True))
+
+
+def _names(asking: Asking) -> tuple[list[str], bool]:
+    """Return the names of all streams in their order, and whether there are too many to list them all."""
+    names = {each.name for each in registry.streams(asking.bus.alias) if not each.pattern.parameters}
+    key, is_cut, opened = streams_key(asking.config.key_prefix), False, []
+    try:
+        is_cut = asking.call("SCARD", key) > KNOWN
+        opened = asking.call("SSCAN", key, 0, "COUNT", KNOWN)[1] if is_cut else asking.call("SMEMBERS", key)
+    except PublishError:  # not permitted, or no set
+        pass
+    for raw in opened:
+        try:
+            name = raw.decode()
+        except UnicodeDecodeError:  # nobody of us
+            continue
+        if 0 < len(name) <= LONGEST:
+            names.add(name)
+    return sorted(names), is_cut
+
+
+def _reports(asking: Asking, topics: Sequence[str], *, whole: bool) -> tuple[StreamReport, ...]:
+    seen = streams_seen(asking, topics, most=COUNTED if whole else COUNTED_IN_LISTINGS)
+    there = [
+        (topic, group.name)
+        for topic, each in zip(topics, seen, strict=True)
+        if isinstance(each, StreamSeen)
+        for group in each.groups
+    ]
+    noted = dict(zip(there, groups_noted(asking, there, whole=whole), strict=True))
+    now_ms = asking.now_ms()
+    return tuple(_report(asking, topic, each, noted, now_ms) for topic, each in zip(topics, seen, strict=True))
+
+
+def _report(
+    asking: Asking,
+    topic: str,
+    seen: StreamSeen | BusError,
+    noted: Mapping[tuple[str, str], GroupNoted | BusError],
+    now_ms: int,
+) -> StreamReport:
+    declared = registry.find_stream(asking.bus.alias, topic)
+    declaration = declared.name if declared is not None else ""
+    retention = consuming.retention(asking.bus, declared) if declared is not None else KEEP
+    if isinstance(seen, BusError):
+        trouble = printable(str(seen))[:TROUBLE_CHARS]
+        return StreamReport(topic=topic, declaration=declaration, trouble=trouble, retention=retention)
+    if seen.kind not in ("stream", "none"):
+        trouble = f"The key is of another type: {printable(seen.kind)[:TROUBLE_CHARS]}."
+        return StreamReport(topic=topic, declaration=declaration, trouble=trouble, exists=True, retention=retention)
+    return StreamReport(
+        topic=topic,
+        declaration=declaration,
+        exists=seen.kind == "stream",
+        length=seen.length,
+        bytes=seen.bytes,
+        first_id=seen.first_id,
+        last_id=seen.last_id,
+        added=seen.added,
+        per_s=_per_s(seen, now_ms),
+        dead=seen.dead,
+        retention=retention,
+        groups=group_reports(asking.bus.alias, topic, declaration, seen, noted, now_ms),
+    )
+
+
+def _per_s(seen: StreamSeen, now_ms: int) -> float | None:
+    number, oldest = seen.newest
+    passed_ms = now_ms - id_ms(oldest) if number > 1 else 0
+    return number / passed_ms * 1000 if passed_ms > 0 else None

@@ -56,7 +56,9 @@ def number(value: Any) -> str:
     if value is None or value == "":
         return "–"
     counted, at_least = (value.number, value.at_least) if hasattr(value, "at_least") else (value, False)
-    return f"{'≥ ' if at_least else ''}{number_format(counted, use_l10n=True, force_grouping=True)}"
+    written = number_format(counted, use_l10n=True, force_grouping=True)
+    # Isolated from its surroundings: a right-to-left page would turn it into its contrary.
+    return f"\u2066≥ {written}\u2069" if at_least else written
 
 
 @register.filter
