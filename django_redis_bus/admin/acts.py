@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from ..core.exceptions import BusError
 from ..core.telling import printable
 from ..operations.values import Acted, Count
-from .audit import Record, asked, result_of
+from .audit import Record, asked
 from .frame import Frame
 
 CONFIRMED = "confirmed"
@@ -102,9 +102,24 @@ _LEFT: dict[str, Any] = {
         "%(count)s are no longer there: somebody, or a consumer, was quicker.",
         "count",
     ),
-    "not theirs": ngettext_lazy(
-        "%(count)s is not this group's and was left alone.",
-        "%(count)s are not this group's and were left alone.",
+    "changed": ngettext_lazy(
+        "%(count)s has changed since it was looked for, and was left alone.",
+        "%(count)s have changed since they were looked for, and were left alone.",
+        "count",
+    ),
+    "trimmed": ngettext_lazy(
+        "%(count)s was left alone: it has been trimmed out of the stream, and nothing is left of it to keep.",
+        "%(count)s were left alone: they have been trimmed out of the stream, and nothing is left of them to keep.",
+        "count",
+    ),
+    "unreadable": ngettext_lazy(
+        "%(count)s was left alone: no bus wrote it, so nobody knows which group it is of.",
+        "%(count)s were left alone: no bus wrote them, so nobody knows which group they are of.",
+        "count",
+    ),
+    "too many fields": ngettext_lazy(
+        "%(count)s was left alone: it has too many fields to be copied.",
+        "%(count)s were left alone: they have too many fields to be copied.",
         "count",
     ),
     "no group": ngettext_lazy(
@@ -197,7 +212,7 @@ def _perform(frame: Frame, intent: Intent, count: Count) -> HttpResponse:
         record.end(f"failed: {error}")
         messages.error(request, _("It was not done, or not to all: %(error)s") % {"error": printable(str(error))})
         return HttpResponseRedirect(intent.back)
-    record.end(result_of(acted))
+    record.end(acted)
     tell(frame, act, acted)
     if not acted.more:
         return HttpResponseRedirect(intent.back)
@@ -207,7 +222,7 @@ def _perform(frame: Frame, intent: Intent, count: Count) -> HttpResponse:
         crumbs=[(str(act.button), intent.back)],
         act=act,
         facts=[(label, printable(value)) for label, value in intent.facts],
-        hidden=posted(request.POST),
+        hidden=[*posted(request.POST, ["after"]), ("after", acted.following)],
         action=request.get_full_path(),
         back=intent.back,
     )

@@ -15,6 +15,7 @@ from django.db import DatabaseError, models, router, transaction
 from django.http import HttpRequest
 
 from ..core.telling import printable
+from ..operations.telling import outcome, tell
 from ..operations.values import Acted, Count
 
 logger = logging.getLogger("django_redis_bus.operations")
@@ -53,11 +54,11 @@ class Record:
                 change_message=f"{self._said}: under way"[:MESSAGE_CHARS],
             )
 
-    def end(self, result: str) -> None:
+    def end(self, result: Acted | str) -> None:
         """Complete it with what came of the act. That has happened, so nothing is raised if it cannot be written."""
-        result = printable(result)
-        logger.info("%s by %s on %s: %s", self._said, self._by, self._entry.object_repr, result)
-        self._entry.change_message = f"{self._said}: {result}"[:MESSAGE_CHARS]
+        tell(self._by, self._said, self._entry.object_repr, result)
+        told = printable(result if isinstance(result, str) else outcome(result))
+        self._entry.change_message = f"{self._said}: {told}"[:MESSAGE_CHARS]
         try:
             self._entry.save(update_fields=["change_message"])
         except DatabaseError as error:
@@ -67,13 +68,6 @@ class Record:
 def asked(count: Count) -> str:
     """Return how many were asked for, as the record says it."""
     return f"{'at least ' if count.at_least else ''}{count.number} asked"
-
-
-def result_of(acted: Acted) -> str:
-    """Return what an act has done, as the record says it."""
-    left = ", ".join(f"{number} left alone ({reason})" for reason, number in sorted(acted.left_alone.items()))
-    more = "more match" if acted.more else ""
-    return ", ".join(filter(None, (f"{acted.done} done", left, more)))
 
 
 def filter_of(filters: Mapping[str, object]) -> str:

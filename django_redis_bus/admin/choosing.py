@@ -16,6 +16,7 @@ from .visits import Visit
 MOST_IDS = 1_000
 """A page lists far fewer; more are asked for by "all that match"."""
 EXAMPLES = 5
+_PLACE = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 
@@ -27,11 +28,13 @@ class Choice:
         ids: entry ids; () with `all`.
         all: whatever matches the filter in the address.
         until: no id above this; "" before that has been fixed.
+        after: where an act that has left more goes on.
     """
 
     ids: tuple[str, ...] = ()
     all: bool = False
     until: str = ""
+    after: str = ""
 
     @property
     def is_empty(self) -> bool:
@@ -44,15 +47,18 @@ def choice_of(visit: Visit) -> Choice:
     until = post.get("until", "")
     if until and not _ID.fullmatch(until):
         raise ConfigurationError(_("“%(id)s” is no entry id.") % {"id": until})
+    after = post.get("after", "")
+    if after and not _PLACE.fullmatch(after):
+        raise ConfigurationError(_("“%(id)s” is no place to go on from.") % {"id": after})
     if post.get("all") == "1":
-        return Choice(all=True, until=until)
+        return Choice(all=True, until=until, after=after)
     ids = tuple(dict.fromkeys(post.getlist("id")))
     if len(ids) > MOST_IDS:
         raise ConfigurationError(_("Too many to be chosen one by one: filter them, and choose all that match."))
     for each in ids:
         if not _ID.fullmatch(each):
             raise ConfigurationError(_("“%(id)s” is no entry id.") % {"id": each})
-    return Choice(ids=ids)
+    return Choice(ids=ids, after=after)
 
 
 def act_of(visit: Visit, acts: Mapping[str, Act]) -> Act:

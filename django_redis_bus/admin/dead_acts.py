@@ -72,7 +72,7 @@ def act(visit: Visit) -> HttpResponseBase:
         how=filter_of(query_of(match) | {"until": match.until}) if choice.all else f"ids {', '.join(choice.ids)}",
         model=DeadLetterPage,
         count=partial(_count, visit, topic, chosen),
-        perform=partial(_perform, visit, chosen_act.name, topic, chosen),
+        perform=partial(_perform, visit, chosen_act.name, topic, chosen, choice.after),
         back=back,
         pinned=[("until", match.until)] if choice.all else (),
         examples=choice.ids[:EXAMPLES],
@@ -86,6 +86,6 @@ def _count(visit: Visit, topic: str, chosen: Chosen) -> Count:
     return Count(len(chosen))
 
 
-def _perform(visit: Visit, name: str, topic: str, chosen: Chosen, given: dict[str, Any]) -> Acted:
+def _perform(visit: Visit, name: str, topic: str, chosen: Chosen, after: str, given: dict[str, Any]) -> Acted:
     verb = dead.redrive if name == "redrive" else dead.discard
-    return verb(Asking(visit.bus, ACT_S), topic, chosen, payloads=visit.rights.payloads)
+    return verb(Asking(visit.bus, ACT_S), topic, chosen, payloads=visit.rights.payloads, after=after)

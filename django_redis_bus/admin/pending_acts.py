@@ -116,7 +116,7 @@ def act(visit: Visit) -> HttpResponseBase:
         how=filter_of(query_of(match) | {"until": match.until}) if choice.all else f"ids {', '.join(choice.ids)}",
         model=StreamPage,
         count=partial(_count, visit, topic, group, chosen),
-        perform=_verb(visit, chosen_act, topic, group, chosen),
+        perform=_verb(visit, chosen_act, topic, group, chosen, choice.after),
         back=back,
         form=_form(visit, chosen_act, topic, group),
         pinned=[("until", match.until)] if choice.all else (),
@@ -131,20 +131,24 @@ def _count(visit: Visit, topic: str, group: str, chosen: Chosen) -> Count:
     return Count(len(chosen))
 
 
-def _verb(visit: Visit, chosen_act: Act, topic: str, group: str, chosen: Chosen) -> Callable[[dict[str, Any]], Acted]:
+def _verb(
+    visit: Visit, chosen_act: Act, topic: str, group: str, chosen: Chosen, after: str
+) -> Callable[[dict[str, Any]], Acted]:
     payloads, by = visit.rights.payloads, printable(visit.request.user.get_username())
 
     def perform(given: dict[str, Any]) -> Acted:
         asking = Asking(visit.bus, ACT_S)
         match chosen_act.name:
             case "retry":
-                return pending.retry(asking, topic, group, chosen, payloads=payloads)
+                return pending.retry(asking, topic, group, chosen, payloads=payloads, after=after)
             case "claim":
-                return pending.claim(asking, topic, group, chosen, to=given["to"], payloads=payloads)
+                return pending.claim(asking, topic, group, chosen, to=given["to"], payloads=payloads, after=after)
             case "bury":
-                return pending.bury(asking, topic, group, chosen, by=by, why=given["why"], payloads=payloads)
+                return pending.bury(
+                    asking, topic, group, chosen, by=by, why=given["why"], payloads=payloads, after=after
+                )
             case _:
-                return pending.ack(asking, topic, group, chosen, payloads=payloads)
+                return pending.ack(asking, topic, group, chosen, payloads=payloads, after=after)
 
     return perform
 

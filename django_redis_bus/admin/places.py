@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import URLPattern, path
 
-from . import channels, dead, entries, overview, pausing, pending, publish, replay, streams, trimming
+from . import channels, dead, dead_edit, entries, overview, pausing, pending, publish, replay, streams, trimming
 from .rights import rights_of
 from .routing import Route, urls, view
 
@@ -58,7 +58,7 @@ class StreamPlace(Place):
 
 
 class DeadLetterPlace(Place):
-    routes = dead.ROUTES
+    routes = (*dead.ROUTES, *dead_edit.ROUTES)
 
 
 class ChannelPlace(Place):

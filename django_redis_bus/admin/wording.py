@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from django.utils import formats, timezone
+from datetime import UTC, datetime
 
-from ..templatetags.bus_console import moment
+from django.utils import formats, timezone
 
 
 def moment_text(unix_ms: int) -> str:
     """Return milliseconds since 1970 as a date and a time in the user's time zone and language."""
-    found = moment(unix_ms)
-    if found is None:
+    try:
+        local = timezone.localtime(datetime.fromtimestamp(unix_ms / 1000, UTC))
+    except (ValueError, OverflowError, OSError):
         return "–"
-    local = timezone.localtime(found)
     return f"{formats.date_format(local, 'SHORT_DATE_FORMAT')} {formats.time_format(local, 'H:i:s')}"
