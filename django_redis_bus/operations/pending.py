@@ -83,8 +83,8 @@ def listing(
     rows: list[Row] = []
     looked_at, following, now_ms = 0, after or None, 0
     while True:
-        # Without a filter no more is looked at than is shown.
-        size = min(PAGE, LOOKED_AT - looked_at) if _filters(match) else count
+        # Without a filter no more is looked at than is shown, and one to know whether there are more.
+        size = min(PAGE, LOOKED_AT - looked_at) if _filters(match) else count + 1
         seen = _look(asking, topic, group, match, following or "", size)
         now_ms, looked_at, following = seen.now_ms, looked_at + seen.looked_at, seen.following
         found = [row for row in seen.rows if _has_error(row, match, showing)]
