@@ -75,9 +75,7 @@ def plan(asking: Asking, topic: str, group: str, since: str) -> Plan:
         for each in registry.handlers(asking.bus.alias)
         if declared is not None and each.stream == declared.name and each.group == group and each.idempotent
     )
-    return Plan(
-        group=group, since=first, until=until, count=_count(asking, topic, first, until), remembered=remembered
-    )
+    return Plan(group=group, since=first, until=until, count=_count(asking, topic, first, until), remembered=remembered)
 
 
 def start(asking: Asking, topic: str, plan: Plan, *, per_s: float | None = None, by: str) -> Replay:
