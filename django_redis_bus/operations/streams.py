@@ -8,7 +8,7 @@ from ..core.config import Retention
 from .asking import Asking
 from .pausing import Pause
 from .replaying import Replay
-from .values import Count, Page
+from .values import NONE, Count, Page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class GroupReport:
     exists: bool
     handlers: tuple[HandlerReport, ...]
     pending: int = 0
-    unread: Count = Count(0)
+    unread: Count = NONE
     oldest_s: float | None = None
     retrying: int = 0
     due: int = 0
@@ -123,7 +123,7 @@ class StreamReport:
     per_s: float | None = None
     dead: int = 0
     retention: Retention
-    removable: Count = Count(0)
+    removable: Count = NONE
     groups: tuple[GroupReport, ...] = ()
 
     @property

@@ -20,6 +20,9 @@ class Count(NamedTuple):
         return f"{'≥ ' if self.at_least else ''}{self.number:,}"
 
 
+NONE = Count(0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
     """Some of a long list.
