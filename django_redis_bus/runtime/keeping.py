@@ -48,7 +48,6 @@ class Keeper:
 
     def _keep(self, loop: GroupLoop) -> None:
         now = monotonic()
-        loop.orders.give(loop.link.orders())
         old = loop.settling.older_than(now - loop.options.lease_s / 3)
         if old:
             loop.settling.renewed(old, loop.link.renew(old), now)
@@ -56,3 +55,5 @@ class Keeper:
             self._beats[loop] = now
             if not loop.membership.heartbeat.beat():
                 loop.membership.lose_name()
+        # Last: whatever is wrong with it, leases are renewed.
+        loop.orders.give(loop.link.orders())
