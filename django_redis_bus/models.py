@@ -7,6 +7,7 @@ conversion on the path of each save.
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from .outbox.states import State
 
@@ -40,7 +41,7 @@ class OutboxEvent(models.Model):
     error = models.TextField(default="", blank=True)
 
     class Meta:
-        verbose_name = "outbox event"
+        verbose_name = _("outbox event")
         indexes = [
             models.Index(fields=["bus", "state", "moment_ms", "id"], name="bus_outbox_next"),
             models.Index(fields=["order_key", "state", "id"], name="bus_outbox_order"),
@@ -60,7 +61,7 @@ class InboxEvent(models.Model):
     handled_ms = models.BigIntegerField(db_index=True)
 
     class Meta:
-        verbose_name = "inbox event"
+        verbose_name = _("inbox event")
 
     def __str__(self) -> str:
         return f"{self.group} {self.event_id}"
@@ -78,8 +79,8 @@ class Overview(models.Model):
             ("operate_bus", "Can retry, claim, redrive, replay, pause and publish"),
             ("destroy_bus", "Can discard and trim"),
         ]
-        verbose_name = "overview"
-        verbose_name_plural = "overview"
+        verbose_name = _("overview")
+        verbose_name_plural = _("overview")
 
 
 class StreamPage(models.Model):
@@ -88,8 +89,8 @@ class StreamPage(models.Model):
     class Meta:
         managed = False
         default_permissions = ()
-        verbose_name = "stream"
-        verbose_name_plural = "streams"
+        verbose_name = _("stream")
+        verbose_name_plural = _("streams")
 
 
 class DeadLetterPage(models.Model):
@@ -98,8 +99,8 @@ class DeadLetterPage(models.Model):
     class Meta:
         managed = False
         default_permissions = ()
-        verbose_name = "dead letter"
-        verbose_name_plural = "dead letters"
+        verbose_name = _("dead letter")
+        verbose_name_plural = _("dead letters")
 
 
 class ChannelPage(models.Model):
@@ -108,5 +109,5 @@ class ChannelPage(models.Model):
     class Meta:
         managed = False
         default_permissions = ()
-        verbose_name = "channel"
-        verbose_name_plural = "channels"
+        verbose_name = _("channel")
+        verbose_name_plural = _("channels")

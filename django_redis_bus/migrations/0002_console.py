@@ -4,59 +4,63 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('django_redis_bus', '0001_outbox_and_inbox'),
+        ("django_redis_bus", "0001_outbox_and_inbox"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ChannelPage',
+            name="ChannelPage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
             ],
             options={
-                'verbose_name': 'channel',
-                'verbose_name_plural': 'channels',
-                'managed': False,
-                'default_permissions': (),
+                "verbose_name": "channel",
+                "verbose_name_plural": "channels",
+                "managed": False,
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='DeadLetterPage',
+            name="DeadLetterPage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
             ],
             options={
-                'verbose_name': 'dead letter',
-                'verbose_name_plural': 'dead letters',
-                'managed': False,
-                'default_permissions': (),
+                "verbose_name": "dead letter",
+                "verbose_name_plural": "dead letters",
+                "managed": False,
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='Overview',
+            name="Overview",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
             ],
             options={
-                'verbose_name': 'overview',
-                'verbose_name_plural': 'overview',
-                'permissions': [('see_bus', 'Can see streams, groups, channels and what is wrong with them'), ('see_payloads', 'Can see what is in events'), ('operate_bus', 'Can retry, claim, redrive, replay, pause and publish'), ('destroy_bus', 'Can discard and trim')],
-                'managed': False,
-                'default_permissions': (),
+                "verbose_name": "overview",
+                "verbose_name_plural": "overview",
+                "permissions": [
+                    ("see_bus", "Can see streams, groups, channels and what is wrong with them"),
+                    ("see_payloads", "Can see what is in events"),
+                    ("operate_bus", "Can retry, claim, redrive, replay, pause and publish"),
+                    ("destroy_bus", "Can discard and trim"),
+                ],
+                "managed": False,
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='StreamPage',
+            name="StreamPage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
             ],
             options={
-                'verbose_name': 'stream',
-                'verbose_name_plural': 'streams',
-                'managed': False,
-                'default_permissions': (),
+                "verbose_name": "stream",
+                "verbose_name_plural": "streams",
+                "managed": False,
+                "default_permissions": (),
             },
         ),
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .. import registry
 from ..consuming import LAST_SEQUENCE, start_id
-from ..core.exceptions import ConfigurationError, PublishError, did_you_mean
+from ..core.exceptions import ConfigurationError, GroupMissing, PublishError, did_you_mean
 from .asking import Asking
 from .values import Count
 
@@ -75,9 +75,7 @@ def plan(asking: Asking, topic: str, group: str, since: str) -> Plan:
         for each in registry.handlers(asking.bus.alias)
         if declared is not None and each.stream == declared.name and each.group == group and each.idempotent
     )
-    return Plan(
-        group=group, since=first, until=until, count=_count(asking, topic, first, until), remembered=remembered
-    )
+    return Plan(group=group, since=first, until=until, count=_count(asking, topic, first, until), remembered=remembered)
 
 
 def start(asking: Asking, topic: str, plan: Plan, *, per_s: float | None = None, by: str) -> Replay:
@@ -158,7 +156,7 @@ def _first(since: str) -> str:
 def _read_so_far(asking: Asking, topic: str, group: str) -> str:
     try:
         groups = asking.call("XINFO", "GROUPS", asking.key(topic))
-    except PublishError as error:
+    except (GroupMissing, PublishError) as error:
         raise ConfigurationError(f"Stream {topic!r} does not exist: {error}") from error
     names = []
     for flat in groups:
