@@ -15,6 +15,8 @@ SPEC_VERSION = "1.0"
 DATA = b"data"
 # RFC 9110, 8.4.1.2: what HTTP calls "deflate" is the zlib format.
 COMPRESSED = "deflate"
+ONLY_FOR = b"bus_only_for"
+"""The first field of an entry that is for one consumer group alone: its value names the group."""
 
 
 def encode(

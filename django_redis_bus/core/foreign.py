@@ -8,14 +8,15 @@ from typing import Any
 import msgspec
 
 # A single field of such a name holds the whole message.
-_BODIES = {b"data", b"payload", b"body", b"message", b"value", b"json", b"event"}
+BODIES = {b"data", b"payload", b"body", b"message", b"value", b"json", b"event"}
+"""Fields that hold the whole message, if they stand alone."""
 
 
 def foreign_data(fields: Mapping[bytes, bytes]) -> Any:
     """Return what the fields say: the one body, as JSON if it is JSON, else as text or bytes; or a dict of texts."""
     if len(fields) == 1:
         [(name, value)] = fields.items()
-        if name.lower() in _BODIES:
+        if name.lower() in BODIES:
             return _guess(value)
     return {_name(field): _lenient(value) for field, value in fields.items()}
 

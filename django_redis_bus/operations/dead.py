@@ -3,65 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, TypeAlias
 
+from ..core.envelope import ONLY_FOR
 from ..core.events import Published
-from .asking import Asking
-from .showing import Shown
+from ..core.exceptions import ConfigurationError
+from ..core.letters import Letter, letter_of
+from ..core.telling import printable
+from . import acting
+from .acting import AT_ONCE as AT_ONCE
+from .asking import Asking, value
+from .bounds import newest_dead
+from .entries import LOOKED_AT
+from .exporting import Exporting
+from .letters import CHUNK, filters, shown, walk
+from .letters import DeadLetter as DeadLetter
+from .letters import Match as Match
+from .pending_rows import is_after, lease_ms
+from .resending import copy_of
+from .showing import Showing
 from .values import Acted, Count, Page
 
-AT_ONCE = 10_000
-"""So many are acted on in one go."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
-    """A dead letter.
-
-    Attributes:
-        dead_id: its own id, in the stream of dead letters.
-        group: that gave it up.
-        entry_id: that it had in the stream.
-        reason: one of core.policy.Reason.
-        error, traceback: as far as who asks may see them.
-        attempts: runs.
-        consumer: that gave it up.
-        first_ms, last_ms: when it failed first and last, Unix ms; None where it does not say.
-        shown: what was given up.
-        in_stream: whether the entry is still in the stream; None in a listing.
-    """
-
-    dead_id: str
-    group: str
-    entry_id: str
-    reason: str
-    error: str
-    traceback: str
-    attempts: int | None
-    consumer: str
-    first_ms: int | None
-    last_ms: int | None
-    shown: Shown
-    in_stream: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
-    """Which dead letters of a stream are meant.
-
-    Attributes:
-        group, reason, type: exactly these; "" for any.
-        text: in its error or its event, whatever the case of the letters; what must not be seen is not searched.
-        until: no dead id above this; "" for all. Fix it when people are shown how many are meant.
-    """
-
-    group: str = ""
-    reason: str = ""
-    type: str = ""
-    text: str = ""
-    until: str = ""
-
+OPERATOR = "bus-operator"
+"""Owner of entries that are pending again and that no consumer has taken yet."""
 
 Chosen: TypeAlias = Sequence[str] | Match
 """Ids of dead letters, or all that match."""
@@ -71,31 +36,93 @@ def listing(
     asking: Asking, topic: str, match: Match, *, after: str = "", count: int = 50, payloads: bool
 ) -> Page[DeadLetter]:
     """Return dead letters, the newest first; `after` is the `following` of a page. Raises BusError."""
-    raise NotImplementedError
+    showing = Showing(asking, topic, payloads=payloads)
+    found: list[tuple[str, Letter]] = []
+    looked_at = 0
+    following: str | None = after or None
+    size = CHUNK if filters(match) else min(count, CHUNK)
+    for seen, letters, place in walk(asking, topic, match, showing, after=after, newest_first=True, size=size):
+        looked_at, following = looked_at + seen, place
+        room = count - len(found)
+        found += letters[:room]
+        if len(letters) > room or (len(found) == count and following is not None):
+            following = found[-1][0]
+            break
+        if looked_at >= LOOKED_AT or acting.is_short(asking):
+            break
+    return Page(
+        items=tuple(shown(dead_id, one, showing) for dead_id, one in found),
+        following=following,
+        looked_at=looked_at,
+        cut_short=following is not None and len(found) < count,
+    )
 
 
 def count(asking: Asking, topic: str, match: Match, *, payloads: bool) -> Count:
     """Return how many match; counting stops at AT_ONCE. Raises BusError."""
-    raise NotImplementedError
+    if not filters(match) and (not match.until or not is_after(newest_dead(asking, topic) or "0-0", match.until)):
+        return Count(asking.call("XLEN", asking.keys(topic).dead))
+    number = 0
+    showing = Showing(asking, topic, payloads=payloads)
+    for _, letters, following in walk(asking, topic, match, showing):
+        number += len(letters)
+        if following is None:
+            return Count(number)
+        if number >= AT_ONCE or acting.is_short(asking):
+            break
+    return Count(number, at_least=True)
 
 
 def letter(asking: Asking, topic: str, dead_id: str, *, payloads: bool) -> DeadLetter | None:
     """Return one dead letter whole, None if it is not there. Raises BusError."""
-    raise NotImplementedError
+    found = _one(asking, topic, dead_id)
+    if found is None:
+        return None
+    entry_id = found.entry_id.decode(errors="replace")
+    in_stream = False
+    if acting.is_id(entry_id):
+        entries = asking.call("XRANGE", asking.key(topic), entry_id, entry_id)
+        in_stream = bool(entries) and list(entries[0][1]) == list(found.fields)
+    return shown(dead_id, found, Showing(asking, topic, payloads=payloads), in_stream)
 
 
-def redrive(asking: Asking, topic: str, chosen: Chosen, *, payloads: bool = True) -> Acted:
+def redrive(asking: Asking, topic: str, chosen: Chosen, *, payloads: bool = True, after: str = "") -> Acted:
     """Hand dead letters to their own groups again, as if they came for the first time; other groups do not see them.
 
     The entry itself is pending again if it is still in the stream; else a copy of it is added that is for its group
-    alone. Left alone: "gone" (no such dead letter), "no group" (its group is no longer there). Raises BusError.
+    alone. Left alone: "gone" (no such dead letter), "no group" (its group is no longer there), "unreadable",
+    "too many fields". `after` is where an act that has left more goes on. Raises BusError.
     """
-    raise NotImplementedError
+    groups: dict[str, bytes] = {}
+
+    def do(ids: Sequence[str]) -> Sequence[bytes]:
+        group = groups.get(ids[0])
+        same = list(takewhile(lambda dead_id: groups.get(dead_id) == group, ids))
+        if group is None:
+            return [b"gone"] * len(same)
+        try:
+            keys = asking.keys(topic, group.decode())
+        except UnicodeDecodeError:
+            return [b"no group"] * len(same)
+        became: list[bytes] = asking.run(
+            "redrive", [keys.stream, keys.dead, keys.retry, keys.failures, keys.consumers],
+            group, lease_ms(asking), OPERATOR, ONLY_FOR, *same,
+        )  # fmt: skip
+        return became
+
+    return acting.act(asking, _with_groups(asking, topic, chosen, groups, payloads, after), do)
 
 
-def discard(asking: Asking, topic: str, chosen: Chosen, *, payloads: bool = True) -> Acted:
+def discard(asking: Asking, topic: str, chosen: Chosen, *, payloads: bool = True, after: str = "") -> Acted:
     """Throw dead letters away for good. Raises BusError."""
-    raise NotImplementedError
+
+    def do(ids: Sequence[str]) -> list[bytes]:
+        removed = asking.call("XDEL", asking.keys(topic).dead, *ids)
+        return [acting.DONE] * removed + [b"gone"] * (len(ids) - removed)
+
+    if not isinstance(chosen, Match):
+        return acting.act(asking, acting.pages_of(chosen, after), do)
+    return acting.act(asking, _with_groups(asking, topic, chosen, {}, payloads, after), do)
 
 
 def resend(asking: Asking, topic: str, dead_id: str, data: Any, *, everyone: bool = False) -> Published:
@@ -104,17 +131,68 @@ def resend(asking: Asking, topic: str, dead_id: str, data: Any, *, everyone: boo
     The copy has an id of its own, its causation is the event that it corrects.
 
     Args:
-        data: plain values; must fit the payload type of its event type.
+        data: plain values; must fit the payload type of its event type. "[redacted]", where that was shown in the place
+            of a value, stands for this value.
         everyone: for all groups of the stream; else for the one that gave it up.
 
-    Raises PayloadError, LookupError if there is no such letter, BusError.
+    Raises PayloadError, LookupError if there is no such letter, ConfigurationError if its group is not there, BusError.
     """
-    raise NotImplementedError
+    found = _one(asking, topic, dead_id)
+    if found is None:
+        raise LookupError(f"Stream {topic!r} has no dead letter {dead_id!r}.")
+    event_id, fields = copy_of(asking, topic, found, data)
+    keys = asking.keys(topic)
+    alone = [] if everyone else [ONLY_FOR, found.group]
+    group = b"" if everyone else found.group or b"?"
+    added = asking.run("resend", [keys.stream, keys.dead], dead_id, group, *alone, *fields)
+    if not added:
+        raise LookupError(f"Stream {topic!r} has no dead letter {dead_id!r}: somebody else was quicker.")
+    if added == b"no group":
+        name = printable(found.group.decode(errors="replace"))
+        raise ConfigurationError(
+            f"Stream {topic!r} has no group {name!r} any more. Start a consumer of it, or send the copy to all groups."
+        )
+    return Published(topic=topic, event_id=event_id or added.decode(), entry_id=added.decode())
 
 
 def export(asking: Asking, topic: str, match: Match, *, payloads: bool) -> Iterator[str]:
-    """Yield matching dead letters as JSON, one per line, at most AT_ONCE.
+    """Yield matching dead letters as JSON, one per line, the oldest first, at most AT_ONCE.
 
-    Each line is an object and so begins with a brace: no spreadsheet takes it for a formula. Raises BusError.
+    Each line is an object and so begins with a brace, and no text in it begins as a formula does, so no spreadsheet
+    takes it for one: see exporting.Exporting. Raises BusError.
     """
-    raise NotImplementedError
+    exporting = Exporting(asking, topic, payloads=payloads)
+    written = 0
+    for _, letters, _ in walk(asking, topic, match, Showing(asking, topic, payloads=payloads)):
+        for dead_id, one in letters[: AT_ONCE - written]:
+            yield exporting.line(dead_id, one)
+        written += len(letters)
+        if written >= AT_ONCE:
+            break
+
+
+def _one(asking: Asking, topic: str, dead_id: str) -> Letter | None:
+    if not acting.is_id(dead_id):
+        return None
+    found = asking.call("XRANGE", asking.keys(topic).dead, dead_id, dead_id)
+    return letter_of(found[0][1]) if found else None
+
+
+def _with_groups(
+    asking: Asking, topic: str, chosen: Chosen, groups: dict[str, bytes], payloads: bool, after: str
+) -> Iterator[tuple[Sequence[str], str | None]]:
+    """Yield the ids that are meant, those of one group together, and note the group of each."""
+    if isinstance(chosen, Match):
+        for _, letters, following in walk(
+            asking, topic, chosen, Showing(asking, topic, payloads=payloads), after=after
+        ):
+            groups.clear()
+            groups.update({dead_id: one.group for dead_id, one in letters})
+            yield sorted(groups, key=groups.__getitem__), following
+        return
+    key = asking.keys(topic).dead
+    for ids, following in acting.pages_of(chosen, after):
+        replies = asking.many([("XRANGE", key, dead_id, dead_id) for dead_id in ids])
+        groups.clear()
+        groups.update({dead_id.decode(): letter_of(flat).group for reply in replies for dead_id, flat in value(reply)})
+        yield sorted(ids, key=lambda dead_id: groups.get(dead_id, b"")), following

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
-from .asking import Asking
-from .showing import Shown
+from ..core.exceptions import ConfigurationError, did_you_mean
+from ..core.policy import Reason
+from ..core.telling import printable
+from . import acting
+from .acting import AT_ONCE as AT_ONCE
+from .acting import PAGE
+from .asking import Asking, value
+from .entries import LOOKED_AT
+from .pending_rows import Look, Row, is_after, lease_ms, look
+from .pending_rows import State as State
+from .showing import Showing, Shown
 from .values import Acted, Count, Page
 
-State: TypeAlias = Literal["running", "waiting", "held", "silent"]
-"""running: a live consumer has it in hand. waiting: for its retry. held: its handler is paused. silent: its consumer is
-dead, or its lease ran out: it is taken over next."""
-AT_ONCE = 10_000
-"""So many entries are acted on in one go."""
+WHY_CHARS = 300
+"""So much of who did it and why stands in the error of a dead letter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,37 +79,175 @@ def listing(
     asking: Asking, topic: str, group: str, match: Match, *, after: str = "", count: int = 50, payloads: bool
 ) -> Page[PendingEntry]:
     """Return pending entries in the order of their ids. Raises BusError."""
-    raise NotImplementedError
+    showing = Showing(asking, topic, payloads=payloads)
+    rows: list[Row] = []
+    looked_at, following, now_ms = 0, after or None, 0
+    while True:
+        # Without a filter no more is looked at than is shown, and one to know whether there are more.
+        size = min(PAGE, LOOKED_AT - looked_at) if _filters(match) else count + 1
+        seen = _look(asking, topic, group, match, following or "", size)
+        now_ms, looked_at, following = seen.now_ms, looked_at + seen.looked_at, seen.following
+        found = [row for row in seen.rows if _has_error(row, match, showing)]
+        room = count - len(rows)
+        rows += found[:room]
+        if len(found) > room or (len(found) == room and following is not None):
+            following = rows[-1].entry_id
+            break
+        if following is None or looked_at >= LOOKED_AT or acting.is_short(asking):
+            break
+    shown = _shown(asking, topic, rows, showing)
+    return Page(
+        items=tuple(_entry(row, now_ms, showing, shown.get(row.entry_id)) for row in rows),
+        following=following,
+        looked_at=looked_at,
+        cut_short=following is not None and len(rows) < count,
+    )
 
 
 def count(asking: Asking, topic: str, group: str, match: Match, *, payloads: bool) -> Count:
     """Return how many match; counting stops at AT_ONCE. Raises BusError."""
-    raise NotImplementedError
+    if not _filters(match):
+        total, _, last, _ = asking.call("XPENDING", asking.key(topic), group)
+        if not total or not match.until or not is_after(last.decode(), match.until):
+            return Count(total)
+    number = 0
+    for ids, following in _pages(asking, topic, group, match, payloads=payloads):
+        number += len(ids)
+        if following is None:
+            return Count(number)
+        if number >= AT_ONCE or acting.is_short(asking):
+            break
+    return Count(number, at_least=True)
 
 
-def retry(asking: Asking, topic: str, group: str, chosen: Chosen, *, payloads: bool = True) -> Acted:
+def retry(asking: Asking, topic: str, group: str, chosen: Chosen, *, payloads: bool = True, after: str = "") -> Acted:
     """Let entries be tried again now, by any consumer, counted as the attempt that they were waiting for.
 
-    Those that run are left alone ("running"), as those that are not pending ("gone"). Raises BusError.
+    Those that run are left alone ("running"), as those that are not pending ("gone"). `after` is where an act that has
+    left more goes on. Raises BusError.
     """
-    raise NotImplementedError
+    do = partial(_act, asking, topic, group, chosen, "retry", "")
+    return acting.act(asking, _chosen(asking, topic, group, chosen, payloads, after), do)
 
 
-def claim(asking: Asking, topic: str, group: str, chosen: Chosen, *, to: str, payloads: bool = True) -> Acted:
+def claim(
+    asking: Asking, topic: str, group: str, chosen: Chosen, *, to: str, payloads: bool = True, after: str = ""
+) -> Acted:
     """Make a consumer the owner of entries. What waits for a retry goes on waiting for it.
+
+    What was silent stays so: the consumer is not told of it, and any of them takes it over next. That is as the group
+    would have it, and no entry seems to run that nobody runs.
 
     Raises ConfigurationError if the group has no consumer of this name.
     """
-    raise NotImplementedError
+    consumers = asking.call("XINFO", "CONSUMERS", asking.key(topic), group)
+    names = [flat[1].decode(errors="replace") for flat in consumers]
+    if to not in names:
+        raise ConfigurationError(
+            f"Stream {topic!r}, group {group!r} has no consumer {to!r}. {did_you_mean(to, names).strip()}"
+        )
+    do = partial(_act, asking, topic, group, chosen, "claim", to)
+    return acting.act(asking, _chosen(asking, topic, group, chosen, payloads, after), do)
 
 
-def ack(asking: Asking, topic: str, group: str, chosen: Chosen, *, payloads: bool = True) -> Acted:
+def ack(asking: Asking, topic: str, group: str, chosen: Chosen, *, payloads: bool = True, after: str = "") -> Acted:
     """Settle entries as if they had been handled: this group forgets them. They stay in the stream."""
-    raise NotImplementedError
+    do = partial(_act, asking, topic, group, chosen, "ack", "")
+    return acting.act(asking, _chosen(asking, topic, group, chosen, payloads, after), do)
 
 
 def bury(
-    asking: Asking, topic: str, group: str, chosen: Chosen, *, by: str, why: str = "", payloads: bool = True
+    asking: Asking,
+    topic: str,
+    group: str,
+    chosen: Chosen,
+    *,
+    by: str,
+    why: str = "",
+    payloads: bool = True,
+    after: str = "",
 ) -> Acted:
-    """Move entries to the dead letters, with the reason "operator"; `by` and `why` stand in their error."""
-    raise NotImplementedError
+    """Move entries to the dead letters, with the reason "operator"; `by` and `why` stand in their error, and before
+    them what they failed with, if they have failed."""
+    said = printable(f"by {by}: {why}" if why else f"by {by}")[:WHY_CHARS]
+    keys = asking.keys(topic, group)
+
+    def do(ids: Sequence[str]) -> list[bytes]:
+        became = asking.run(
+            "dead", [keys.stream, keys.dead, keys.retry, keys.failures, keys.consumers],
+            group, "", lease_ms(asking), Reason.OPERATOR, said, "", "", *_conditions(chosen), *ids,
+        )  # fmt: skip
+        return [what for what, _ in became]
+
+    return acting.act(asking, _chosen(asking, topic, group, chosen, payloads, after), do)
+
+
+def _act(asking: Asking, topic: str, group: str, chosen: Chosen, verb: str, to: str, ids: Sequence[str]) -> list[bytes]:
+    keys = asking.keys(topic, group)
+    became: list[bytes] = asking.run(
+        "pending_act", [keys.stream, keys.retry, keys.failures, keys.consumers],
+        group, lease_ms(asking), verb, to, *_conditions(chosen), *ids,
+    )  # fmt: skip
+    return became
+
+
+def _chosen(
+    asking: Asking, topic: str, group: str, chosen: Chosen, payloads: bool, after: str
+) -> Iterator[tuple[Sequence[str], str | None]]:
+    if isinstance(chosen, Match):
+        return _pages(asking, topic, group, chosen, payloads=payloads, after=after)
+    return acting.pages_of(chosen, after)
+
+
+def _pages(
+    asking: Asking, topic: str, group: str, match: Match, *, payloads: bool, after: str = ""
+) -> Iterator[tuple[list[str], str | None]]:
+    showing = Showing(asking, topic, payloads=payloads)
+    following: str | None = after
+    while following is not None:
+        seen = _look(asking, topic, group, match, following, PAGE)
+        following = seen.following
+        yield [row.entry_id for row in seen.rows if _has_error(row, match, showing)], following
+
+
+def _look(asking: Asking, topic: str, group: str, match: Match, after: str, size: int) -> Look:
+    return look(asking, topic, group, after=after, until=match.until, size=size, conditions=_conditions(match))
+
+
+def _entry(row: Row, now_ms: int, showing: Showing, shown: Shown | None) -> PendingEntry:
+    return PendingEntry(
+        entry_id=row.entry_id,
+        consumer=printable(row.consumer),
+        state=row.state,
+        idle_s=row.idle_ms / 1000,
+        attempts=row.attempts,
+        next_s=None if row.due_ms is None else (row.due_ms - now_ms) / 1000,
+        error=showing.error(row.error),
+        first_ms=row.whole("first"),
+        last_ms=row.whole("last"),
+        crashes=row.whole("crashes") or 0,
+        shown=shown,
+    )
+
+
+def _shown(asking: Asking, topic: str, rows: Sequence[Row], showing: Showing) -> dict[str, Shown]:
+    """Return the entries that are still in the stream."""
+    key = asking.key(topic)
+    replies = asking.many([("XRANGE", key, row.entry_id, row.entry_id) for row in rows])
+    found = [entry for reply in replies for entry in value(reply)]
+    return {entry_id.decode(): showing.shown(entry_id, flat) for entry_id, flat in found}
+
+
+def _has_error(row: Row, match: Match, showing: Showing) -> bool:
+    return not match.error or match.error.casefold() in showing.error(row.error).casefold()
+
+
+def _filters(match: Match) -> bool:
+    return bool(match.consumer or match.state or match.idle_s or match.error)
+
+
+def _conditions(chosen: Chosen) -> tuple[str, str, int]:
+    """Return what an entry has to be still when it is acted on."""
+    if isinstance(chosen, Match):
+        return chosen.consumer, chosen.state, int(chosen.idle_s * 1000)
+    return "", "", 0

@@ -46,16 +46,21 @@ class Acted:
 
     Attributes:
         done: entries it was done to.
-        left_alone: why it was not done to others -> how many: "running", "gone", "not theirs".
+        left_alone: why it was not done to others -> how many. "running": a live consumer has it in hand; "gone": it is
+            not there (any more); "changed": meanwhile it is not what was looked for; "trimmed": its payload is gone
+            from the stream; "no group": the group of a dead letter is not there; "unreadable": no bus wrote this dead
+            letter; "too many fields" to copy it.
         more: more matched than are done in one go, or the time was over; do it again for the rest.
+        following: where the rest begins, to be given back as `after`; "" if it begins anew.
     """
 
     done: int = 0
     left_alone: Mapping[str, int] = field(default_factory=dict)
     more: bool = False
+    following: str = ""
 
     def plus(self, other: Acted) -> Acted:
-        """Return both together; `more` is that of `other`."""
+        """Return both together; what is left is what `other` has left."""
         reasons = {*self.left_alone, *other.left_alone}
         total = {reason: self.left_alone.get(reason, 0) + other.left_alone.get(reason, 0) for reason in reasons}
-        return Acted(done=self.done + other.done, left_alone=total, more=other.more)
+        return Acted(done=self.done + other.done, left_alone=total, more=other.more, following=other.following)

@@ -190,12 +190,13 @@ class RedisGroupLink:
         return self._ids(script("retry"), self._notes, *flat)
 
     def bury(self, grave: Grave) -> bool:
-        keys = [self.keys.stream, self.keys.dead, self.keys.retry, self.keys.failures]
-        moved, _ = self._wire.run(
+        keys = [self.keys.stream, self.keys.dead, self.keys.retry, self.keys.failures, self.keys.consumers]
+        [[became, _]] = self._wire.run(
             script("dead"), keys,
-            self.keys.group, self._consumer, grave.entry_id, grave.attempts, grave.reason, grave.error, grave.traceback,
+            self.keys.group, self._consumer, 0, grave.reason, grave.error, grave.traceback, grave.attempts,
+            "", "", 0, grave.entry_id,
         )  # fmt: skip
-        return bool(moved)
+        return became in (b"done", b"trimmed")
 
     def _ids(self, what: Any, keys: list[str], *args: Any) -> list[bytes]:
         ids: list[bytes] = self._wire.run(what, keys, self.keys.group, self._consumer, *args)

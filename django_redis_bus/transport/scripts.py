@@ -1,15 +1,21 @@
 """The Lua scripts, each a file that opens with what it guarantees.
 
 Those that keep the books are flagged `allow-oom`: on a full Redis they must go on, for only acks and trimming make room
-again. append.lua, cast.lua and dead.lua add entries, so Redis may refuse them; a dead letter stays pending then.
+again. append.lua, cast.lua, dead.lua, redrive.lua and resend.lua add entries, so Redis may refuse them; a dead letter
+stays pending, or in its place, then.
+
+A line "-- include <name>.lua" stands for that file: what several scripts have to judge alike is written once.
 """
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
 from typing import NamedTuple
+
+_INCLUDE = re.compile(rb"^-- include (\w+)\.lua\n", re.MULTILINE)
 
 
 class Script(NamedTuple):
@@ -22,5 +28,9 @@ class Script(NamedTuple):
 @cache
 def script(name: str) -> Script:
     """Return the script in lua/<name>.lua."""
-    text = (files(__package__) / "lua" / f"{name}.lua").read_bytes()
+    text = _INCLUDE.sub(lambda found: _text(found[1].decode()), _text(name))
     return Script(text, sha1(text, usedforsecurity=False).hexdigest())
+
+
+def _text(name: str) -> bytes:
+    return (files(__package__) / "lua" / f"{name}.lua").read_bytes()

@@ -58,16 +58,17 @@ end
 if ARGV[1] ~= '' then
   local excess = length - removed - tonumber(ARGV[1])
   if excess > 0 then
-    -- whole nodes first, never more than the excess; then the rest of a node one by one
+    -- whole nodes first, never more than the excess; then what is left of a node
     local bound = floor or '18446744073709551615-18446744073709551615'
     local cut = redis.call('XTRIM', KEYS[1], 'MINID', '~', bound, 'LIMIT', math.min(excess, LIMIT))
     removed = removed + cut
     excess = excess - cut
-    if excess > 0 and excess <= EXACT then
+    if excess > 0 and (excess <= EXACT or cut == 0) then
       local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
       if first and less(first[1], bound) then
-        local rest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', excess + 1)
-        local keep = rest[#rest][1]
+        local most = math.min(excess, EXACT)
+        local rest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', most + 1)
+        local keep = rest[most + 1] and rest[most + 1][1] or bound
         if less(bound, keep) then
           keep = bound
         end
