@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from threading import Lock
 
 import msgspec
@@ -17,7 +18,7 @@ from .bus import Bus, buses
 from .core.config import Retention
 from .core.exceptions import ConfigurationError, UnknownTopic, did_you_mean
 from .core.handlers import Handler, MiddlewareHooks, Router, conflicts
-from .core.keys import GroupKeys, stream_key
+from .core.keys import GroupKeys, stream_key, streams_key
 from .core.pace import Pace
 from .core.ports import Opened
 from .core.reading import EntryReader
@@ -33,6 +34,7 @@ from .runtime.health import Health
 from .runtime.inline import InlineExecutor
 from .runtime.loop import GroupLoop
 from .runtime.options import LoopOptions
+from .runtime.orders import Orders
 from .runtime.stopping import Stopping
 from .runtime.threads import ThreadExecutor
 from .runtime.worker import Worker
@@ -203,7 +205,7 @@ def _loop(
     read = reader(bus, subscription.stream, subscription.topic)
     paths = redacted(bus, subscription.stream)
     redaction = Redaction(paths, read.plain_data) if paths else None
-    dispatcher = Dispatcher(read, router, hooks, random.random, redaction)
+    dispatcher = Dispatcher(read, router, hooks, random.random, redaction, group=subscription.group)
     batch = min(options.batch, router.batch) if router.batch else options.batch
     executor: Executor
     name = f"bus-{subscription.topic}-{subscription.group}"
@@ -215,9 +217,16 @@ def _loop(
         executor = ThreadExecutor(dispatcher, threads=options.threads, name=name)
     else:
         executor = InlineExecutor(dispatcher)
+    lease_s = options.lease_s or config.lease_s
     keys = GroupKeys(stream=stream_key(config.key_prefix, subscription.topic), group=subscription.group)
     return GroupLoop(
-        RedisGroupLink(bus.clients, keys, name=options.consumer),
+        RedisGroupLink(
+            bus.clients,
+            keys,
+            name=options.consumer,
+            lease_ms=int(lease_s * 1000),
+            listed=(streams_key(config.key_prefix), subscription.topic),
+        ),
         executor,
         # A call of a batch handler costs about the same for one event as for many: a whole batch is one slot's work.
         Pace(slots=batch if router.kind == "batch" else executor.slots, batch=batch),
@@ -225,17 +234,22 @@ def _loop(
             stream=subscription.topic,
             group=subscription.group,
             start=start,
-            lease_s=options.lease_s or config.lease_s,
+            lease_s=lease_s,
             retention=retention(bus, subscription.stream),
             burst=options.burst,
             max_events=options.max_events,
         ),
+        orders=Orders(subscription.group, f"{subscription.topic} {subscription.group}", partial(_hold, dispatcher)),
         stopping=stopping,
         health=health,
         luck=random.random,
         opened=lambda consumer, state: opened(consumer, subscription, state),
         alone=alone,
     )
+
+
+def _hold(dispatcher: Dispatcher, handlers: frozenset[str]) -> None:
+    dispatcher.paused = handlers
 
 
 def reader(bus: Bus, stream: StreamTopic, topic: str) -> EntryReader:

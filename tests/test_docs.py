@@ -16,7 +16,15 @@ import django_redis_bus
 from django_redis_bus.core import config, parsing, sections
 from django_redis_bus.core.causation import Cause
 from django_redis_bus.core.envelope import encode
-from django_redis_bus.core.keys import ChannelKeys, GroupKeys, dedup_key, stream_key, switches_key
+from django_redis_bus.core.keys import (
+    ChannelKeys,
+    GroupKeys,
+    dedup_key,
+    listeners_key,
+    stream_key,
+    streams_key,
+    switches_key,
+)
 from django_redis_bus.core.policy import Reason, Retry
 from django_redis_bus.runtime import worker
 from tests.walkthrough import blocks
@@ -222,7 +230,8 @@ def test_wire_page_has_each_side_key_and_no_other() -> None:
     keys = GroupKeys(stream=stream_key("shop", "events:order"), group="<group>")
     names = [name for name, value in vars(GroupKeys).items() if isinstance(value, property)]
 
-    others = {dedup_key(keys.stream, "<id>"), switches_key("shop")}
+    others = {dedup_key(keys.stream, "<id>"), keys.stats("<minute>")}
+    others |= {switches_key("shop"), streams_key("shop"), listeners_key("shop")}
     channel = ChannelKeys(stream_key("shop", "chat:lobby"))
     others |= {channel.live, channel.history, channel.members}
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from ..models import ChannelPage, DeadLetterPage, Overview, StreamPage
+from ..models import ChannelPage, DeadLetterPage, InboxEvent, OutboxEvent, Overview, StreamPage
+from .inbox import InboxAdmin
+from .outbox import OutboxAdmin
 from .places import ChannelPlace, DeadLetterPlace, OverviewPlace, StreamPlace
 
 __all__ = ["register"]
@@ -20,6 +22,8 @@ def register(site: admin.AdminSite) -> None:
         (StreamPage, StreamPlace),
         (DeadLetterPage, DeadLetterPlace),
         (ChannelPage, ChannelPlace),
+        (OutboxEvent, OutboxAdmin),
+        (InboxEvent, InboxAdmin),
     ):
         if not site.is_registered(model):
             site.register(model, place)

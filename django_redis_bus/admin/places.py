@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import URLPattern, path
 
-from . import channels, entries, overview, streams
+from . import channels, dead, dead_edit, entries, overview, pausing, pending, publish, replay, streams, trimming
 from .rights import rights_of
 from .routing import Route, urls, view
 
@@ -46,11 +46,19 @@ class OverviewPlace(Place):
 
 
 class StreamPlace(Place):
-    routes = (*streams.ROUTES, *entries.ROUTES)
+    routes = (
+        *streams.ROUTES,
+        *entries.ROUTES,
+        *pending.ROUTES,
+        *replay.ROUTES,
+        *pausing.ROUTES,
+        *trimming.ROUTES,
+        *publish.ROUTES,
+    )
 
 
 class DeadLetterPlace(Place):
-    routes = ()
+    routes = (*dead.ROUTES, *dead_edit.ROUTES)
 
 
 class ChannelPlace(Place):

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
@@ -58,7 +59,8 @@ def urls(site: AdminSite, routes: Iterable[Route]) -> list[URLPattern]:
 
 def view(site: AdminSite, route: Route) -> Callable[..., HttpResponseBase]:
     """Return a page as a view, which the site's login, CSRF and cache rules hold for."""
-    return site.admin_view(partial(_answer, site=site, route=route))
+    # The record of an act is there before the act, also if the process ends in between: it waits for no commit.
+    return transaction.non_atomic_requests(site.admin_view(partial(_answer, site=site, route=route)))
 
 
 def _answer(request: HttpRequest, *, site: AdminSite, route: Route) -> HttpResponseBase:

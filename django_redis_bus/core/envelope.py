@@ -13,6 +13,8 @@ from .causation import Cause
 
 SPEC_VERSION = "1.0"
 DATA = b"data"
+ONLY_FOR = b"bus_only_for"
+"""First field of a copy that is for one consumer group alone, whose name is its value. The entry follows it."""
 # RFC 9110, 8.4.1.2: what HTTP calls "deflate" is the zlib format.
 COMPRESSED = "deflate"
 ONLY_FOR = b"bus_only_for"

@@ -21,11 +21,6 @@ def is_glob(text: str) -> bool:
     return not SPECIAL.isdisjoint(text)
 
 
-def escaped(text: str) -> str:
-    """Return the pattern that matches just this text."""
-    return "".join(f"\\{c}" if c in SPECIAL or c == "]" else c for c in text)
-
-
 @lru_cache(maxsize=1_000)
 def matcher(pattern: bytes) -> Callable[[bytes], bool]:
     """Return the function that tells whether a text matches `pattern`. Takes time proportional to both lengths."""

@@ -26,12 +26,13 @@ def switches_key(prefix: str) -> str:
 
 def streams_key(prefix: str) -> str:
     """Return the key of the set of streams that consumers have opened, without the prefix."""
-    return f"{{{prefix}}}:streams"
+    # With the colon, so that what permits the keys of streams, ~{shop:*, permits this one.
+    return f"{{{prefix}:}}:streams"
 
 
 def listeners_key(prefix: str) -> str:
     """Return the key of the hash of listening processes: name -> record (JSON) with the last heartbeat."""
-    return f"{{{prefix}}}:listeners"
+    return f"{{{prefix}:}}:listeners"
 
 
 @dataclass(frozen=True, slots=True)

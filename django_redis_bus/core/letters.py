@@ -40,7 +40,7 @@ def letter_of(flat: Sequence[bytes]) -> Letter:
     They are read by their places: what the entry says of itself may have any name. An entry that somebody else put
     there says nothing, and is all fields.
     """
-    if tuple(flat[:_HEAD:2]) != NAMES:
+    if tuple(flat[:_HEAD:2]) != NAMES or len(flat) < _HEAD:
         return Letter(fields=flat)
     group, entry_id, reason, error, traceback, attempts, consumer, first, last = flat[1:_HEAD:2]
     fields: Sequence[bytes] = flat[_HEAD:]

@@ -134,8 +134,14 @@ class DeadLetter:
     """Takes out of the error's texts what must not be shown."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Not run: its handler is paused. It comes again, and no attempt is counted."""
+
+
 Decision = Ack | RetryLater | DeadLetter
 ACK = Ack()
+HOLD = Hold()
 
 
 def decide(error: BaseException | None, *, attempt: int, policy: Retry, luck: float) -> Decision:

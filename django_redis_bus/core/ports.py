@@ -58,6 +58,21 @@ class Grave(NamedTuple):
     traceback: str
 
 
+class Report(NamedTuple):
+    """What a consumer tells of itself at a heartbeat."""
+
+    handled: int = 0
+    """Outcomes since the last report that arrived."""
+    failed: int = 0
+    dead: int = 0
+    held: int = 0
+    """Entries in hand now."""
+    oldest: bytes = b""
+    """The one that has been in hand longest, and for how many ms."""
+    oldest_ms: int = 0
+    paused: bool = False
+
+
 class Opened(NamedTuple):
     """The state of a group when a consumer opened it."""
 
@@ -71,7 +86,7 @@ class Opened(NamedTuple):
 class GroupLink(Protocol):
     """One consumer's connection to one group of one stream.
 
-    Used by one thread, except `renew`, `release`, `beat` and `interrupt`, which any thread may call.
+    Used by one thread, except `renew`, `release`, `beat`, `orders` and `interrupt`, which any thread may call.
 
     Every method may raise TransportError; after Unavailable the next call connects anew.
     """
@@ -115,6 +130,9 @@ class GroupLink(Protocol):
     def retry(self, failures: Sequence[Failure]) -> list[bytes]:
         """Schedule failed entries again. Returns those that were no longer ours."""
 
+    def hold(self, entry_ids: Sequence[bytes]) -> list[bytes]:
+        """Put entries aside whose handlers are paused, without an attempt counted. Returns those no longer ours."""
+
     def bury(self, grave: Grave) -> bool:
         """Move an entry to the dead letters. False if it was no longer ours."""
 
@@ -124,8 +142,14 @@ class GroupLink(Protocol):
     def renew(self, entry_ids: Sequence[bytes]) -> list[bytes]:
         """Start the leases of these anew. Returns those that were no longer ours."""
 
-    def beat(self) -> bool:
+    def beat(self, report: Report) -> bool:
         """Renew the heartbeat. False if another has taken the name."""
+
+    def orders(self) -> set[str]:
+        """Carry out what operators have asked of this group; return what is paused of the stream.
+
+        That is "<group>" for a whole group, "<group> <handler>" for a handler.
+        """
 
     def tidy(self, retention: Retention) -> int:
         """Trim the stream and remove idle consumers. Returns how many entries went."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from .attributes import RESERVED, is_text
-from .envelope import COMPRESSED, DATA
+from .envelope import COMPRESSED, DATA, ONLY_FOR
 from .events import Event
 from .exceptions import UnreadableEntry
 from .foreign import foreign_data
@@ -106,6 +106,8 @@ class EntryReader:
 
     def _read_any(self, entry_id: bytes, flat: Sequence[bytes], attempt: int) -> Event[Any]:
         """Read an entry whose fields are not those, in that order, that almost all have."""
+        if flat and flat[0] == ONLY_FOR:
+            return self.read(entry_id, flat[2:], attempt)
         try:
             fields = dict(zip(flat[::2], flat[1::2], strict=True))
         except ValueError:
@@ -160,6 +162,7 @@ class EntryReader:
     def plain_data(self, flat: Sequence[bytes]) -> Any:
         """Return an entry's data as plain values, whatever the payload type; None if they cannot be had."""
         fields = dict(zip(flat[::2], flat[1::2], strict=False))
+        fields.pop(ONLY_FOR, None)
         if sum(map(len, fields.values())) > 2 * self.max_bytes:
             return None
         if b"ce_type" not in fields:

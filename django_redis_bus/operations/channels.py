@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from .. import registry
-from ..core.globs import escaped
 from ..core.keys import ChannelKeys
 from ..core.patterns import LONGEST
 from .asking import Asking, value
@@ -94,9 +93,9 @@ def channel(asking: Asking, topic: str) -> ChannelReport:
 
 def _subscribed(asking: Asking) -> list[str]:
     """Return the names of the bus that connections subscribe to, without its prefix, in their order."""
-    prefix = asking.key("")
+    prefix = asking.key("")  # without glob characters: KEY_PREFIX may not have any
     found = []
-    for raw in asking.call("PUBSUB", "CHANNELS", f"{escaped(prefix)}*"):
+    for raw in asking.call("PUBSUB", "CHANNELS", f"{prefix}*"):
         try:
             name = raw.decode().removeprefix(prefix)
         except UnicodeDecodeError:  # nobody's of the bus

@@ -40,7 +40,7 @@ def listing(
     found: list[tuple[str, Letter]] = []
     looked_at = 0
     following: str | None = after or None
-    size = CHUNK if filters(match) else min(count, CHUNK)
+    size = CHUNK if filters(match) else min(count + 1, CHUNK)
     for seen, letters, place in walk(asking, topic, match, showing, after=after, newest_first=True, size=size):
         looked_at, following = looked_at + seen, place
         room = count - len(found)

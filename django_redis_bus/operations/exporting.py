@@ -102,9 +102,9 @@ class Exporting:
         try:
             data = self._reader.plain_data(flat)
             if data is not None:
-                if self._paths:
-                    data = redact({"": data} if isinstance(data, bytes) else data, self._paths)
-                return _plain(data)
+                if not self._paths:
+                    return _plain(data)
+                return REDACTED if isinstance(data, bytes) else redact(_plain(data), self._paths)
         except (RecursionError, ValueError, TypeError):  # nested too deeply
             pass
         if raw == b"null":

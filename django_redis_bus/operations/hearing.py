@@ -10,7 +10,6 @@ import msgspec
 
 from .. import registry
 from ..core.exceptions import ConfigurationError, UnreadableEntry, did_you_mean
-from ..core.globs import escaped
 from ..core.keys import stream_key
 from ..core.live import LiveReader
 from ..core.payloads import Payloads
@@ -85,7 +84,7 @@ def _declared(alias: str, topic: str) -> ChannelTopic:
 
 
 def _glob(prefix: str, declared: ChannelTopic) -> bytes:
-    return f"{escaped(stream_key(prefix, ''))}{declared.pattern.glob}".encode()
+    return stream_key(prefix, declared.pattern.glob).encode()
 
 
 def _heard(asking: Asking, declared: ChannelTopic, name: str, raw: bytes, *, payloads: bool) -> Heard:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .. import registry
 from ..consuming import LAST_SEQUENCE, start_id
-from ..core.exceptions import ConfigurationError, PublishError, did_you_mean
+from ..core.exceptions import ConfigurationError, GroupMissing, PublishError, did_you_mean
 from .asking import Asking
 from .values import Count
 
@@ -156,7 +156,7 @@ def _first(since: str) -> str:
 def _read_so_far(asking: Asking, topic: str, group: str) -> str:
     try:
         groups = asking.call("XINFO", "GROUPS", asking.key(topic))
-    except PublishError as error:
+    except (GroupMissing, PublishError) as error:
         raise ConfigurationError(f"Stream {topic!r} does not exist: {error}") from error
     names = []
     for flat in groups:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from ..announcing import TOPICS, Announcer
 from ..bus import Bus
 from ..core.exceptions import BusError, Unavailable
 from ..core.topics import ChannelTopic
@@ -34,6 +35,8 @@ class Rooms:
         self._asking = asyncio.Semaphore(ASKING)
         self._working: set[asyncio.Task[None]] = set()
         self._failed_at = float("-inf")
+        self._telling: asyncio.Task[None] | None = None
+        """Tells operators of this process, as long as it has rooms."""
 
     def __len__(self) -> int:
         return len(self._rooms)
@@ -80,7 +83,20 @@ class Rooms:
         while self._working:
             await asyncio.wait(self._working)
 
+    def _facts(self) -> dict[str, Any]:
+        """Return what operators see of this process."""
+        by_size = sorted(self._rooms.values(), key=lambda room: -len(room.members))
+        counts = self.bus.live.counts
+        return {
+            "topics": [room.topic for room in by_size[:TOPICS]],
+            "sockets": sum(len(room.members) for room in by_size),
+            "delivered": counts["received"],
+            "gaps": counts["gaps"],
+        }
+
     def _make(self, topic: str, channel: ChannelTopic) -> Room:
+        if self._telling is None:
+            self._telling = self._start(Announcer(self.bus, "relay", self._facts).run())
         relay = self.bus.config.relay
         source = BusSource(self.bus, channel, topic, self._asking)
         return Room(
@@ -107,11 +123,15 @@ class Rooms:
         if self._rooms.get(room.topic) is room:
             del self._rooms[room.topic]
         self._start(room.close())
+        if not self._rooms and self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._working.add(task)
         task.add_done_callback(self._working.discard)
+        return task
 
 
 def _is_idle(room: Room) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
@@ -13,18 +12,17 @@ from typing import Any
 
 from ..core.answers import errors_of, refuse
 from ..core.causation import together
+from ..core.envelope import ONLY_FOR
 from ..core.events import Event
 from ..core.exceptions import UnreadableEntry
 from ..core.handlers import Handler, MiddlewareHooks, Router
-from ..core.policy import ACK, Ack, Decision, Retry, decide, overdue
+from ..core.policy import ACK, HOLD, Ack, Decision, Hold, Retry, decide, overdue
 from ..core.ports import Delivery
 from ..core.reading import EntryReader
 from ..core.redaction import Redaction, Scrub
-from ..core.telling import loggable
+from .hooks import complain, overridden, wants_acks
 
-logger = logging.getLogger("django_redis_bus.consumer")
-
-Done = list[tuple[Delivery, Decision]]
+Done = list[tuple[Delivery, Decision | Hold]]
 Seen = tuple[Delivery, Event[Any] | None]
 
 _UNREAD = Retry()
@@ -40,6 +38,11 @@ class Dispatcher:
         middleware: outermost first; hooks they do not override are never called.
         luck: returns a random number in [0, 1).
         redaction: what the texts of errors must not show; None if they may show all.
+        group: whose deliveries these are.
+
+    Attributes:
+        paused: names of handlers that are not called for now.
+        closing: coroutines that are cancelled from now on are cut off; before, a handler cancelled itself.
     """
 
     def __init__(
@@ -49,33 +52,35 @@ class Dispatcher:
         middleware: Sequence[MiddlewareHooks],
         luck: Callable[[], float],
         redaction: Redaction | None = None,
+        group: str = "",
     ) -> None:
+        self.paused: frozenset[str] = frozenset()
+        self.closing = False
+        self._group = group.encode()
         self._read = reader.read
         self._only = router.only
         self._route = router.route
         self._luck = luck
         self._redaction = redaction
-        self._begin = _overridden(middleware, "begin")
-        self._abegin = _overridden(middleware, "abegin")
-        self._around = _overridden(middleware, "around")
+        self._begin = overridden(middleware, "begin")
+        self._abegin = overridden(middleware, "abegin")
+        self._around = overridden(middleware, "around")
         # The default list has one: it is called without the detour for many.
         self._one_around = self._around[0] if len(self._around) == 1 else None
-        self._failed = _overridden(middleware, "failed")
-        self._afailed = _overridden(middleware, "afailed")
-        self._outcome = _overridden(middleware, "outcome")
+        self._failed = overridden(middleware, "failed")
+        self._afailed = overridden(middleware, "afailed")
+        self._outcome = overridden(middleware, "outcome")
         # The hooks that want to hear of successes too, asked before each batch: a logger may be silent on them.
         self._on_ack = self._outcome
-        self.closing = False
-        """Coroutines that are cancelled from now on are cut off; before, a handler cancelled itself."""
 
     def begin(self) -> None:
         """Call before each batch, in the thread that runs it."""
-        self._on_ack = [hook for hook in self._outcome if _wants_acks(hook)]
+        self._on_ack = [hook for hook in self._outcome if wants_acks(hook)]
         for hook in self._begin:
             try:
                 hook()
             except Exception as trouble:
-                _complain(hook, trouble)
+                complain(hook, trouble)
 
     async def abegin(self) -> None:
         """Call before each batch of coroutines."""
@@ -83,10 +88,12 @@ class Dispatcher:
             try:
                 await hook()
             except Exception as trouble:
-                _complain(hook, trouble)
+                complain(hook, trouble)
 
-    def run(self, delivery: Delivery) -> Decision:
+    def run(self, delivery: Delivery) -> Decision | Hold:
         """Run a delivery's handler here and now."""
+        if delivery.fields and delivery.fields[0] == ONLY_FOR and delivery.fields[1] != self._group:
+            return ACK
         started = perf_counter()
         handler: Handler | None = None
         event: Event[Any] | None = None
@@ -95,6 +102,8 @@ class Dispatcher:
             handler = self._only or self._route(event.type)
             if handler is None:
                 decision: Decision = ACK
+            elif self.paused and handler.name in self.paused:
+                return HOLD
             elif delivery.redelivered and (dead := _overdue(delivery, handler)) is not None:
                 decision = dead
             else:
@@ -118,11 +127,13 @@ class Dispatcher:
             try:
                 hook(handler, event, delivery, decision, perf_counter() - started)
             except Exception as trouble:
-                _complain(hook, trouble, self._scrubber([(delivery, event)]))
+                complain(hook, trouble, self._scrubber([(delivery, event)]))
         return decision
 
-    async def arun(self, delivery: Delivery) -> Decision:
+    async def arun(self, delivery: Delivery) -> Decision | Hold:
         """Run a delivery's `async def` handler on this event loop."""
+        if delivery.fields and delivery.fields[0] == ONLY_FOR and delivery.fields[1] != self._group:
+            return ACK
         started = perf_counter()
         handler: Handler | None = None
         event: Event[Any] | None = None
@@ -131,6 +142,8 @@ class Dispatcher:
             handler = self._only or self._route(event.type)
             if handler is None:
                 decision: Decision = ACK
+            elif self.paused and handler.name in self.paused:
+                return HOLD
             elif delivery.redelivered and (dead := _overdue(delivery, handler)) is not None:
                 decision = dead
             else:
@@ -148,7 +161,7 @@ class Dispatcher:
                     try:
                         await afailed()
                     except Exception as trouble:
-                        _complain(afailed, trouble, scrub)
+                        complain(afailed, trouble, scrub)
         self._tell(handler, event, delivery, decision, perf_counter() - started)
         return decision
 
@@ -157,6 +170,9 @@ class Dispatcher:
         done: Done = []
         calls: dict[str, tuple[Handler, list[tuple[Delivery, Event[Any]]]]] = {}
         for delivery in deliveries:
+            if delivery.fields and delivery.fields[0] == ONLY_FOR and delivery.fields[1] != self._group:
+                done.append((delivery, ACK))
+                continue
             try:
                 event = self._read(delivery.entry_id, delivery.fields, delivery.attempt)
             except Exception as error:
@@ -164,6 +180,9 @@ class Dispatcher:
                 self._finish(done, None, None, delivery, decision, 0.0)
                 continue
             handler = self._only or self._route(event.type)
+            if handler is not None and handler.name in self.paused:
+                done.append((delivery, HOLD))
+                continue
             dead = _overdue(delivery, handler) if handler and delivery.redelivered else None
             if handler is None or dead is not None:
                 self._finish(done, handler, event, delivery, dead or ACK, 0.0)
@@ -211,7 +230,7 @@ class Dispatcher:
             try:
                 hook(handler, event, delivery, decision, seconds)
             except Exception as trouble:
-                _complain(hook, trouble, self._scrubber([(delivery, event)]))
+                complain(hook, trouble, self._scrubber([(delivery, event)]))
 
     def _call(self, handler: Handler, event: Event[Any], events: list[Event[Any]] | None = None) -> object:
         argument = event if events is None else events
@@ -246,35 +265,8 @@ class Dispatcher:
                 try:
                     hook()
                 except Exception as trouble:
-                    _complain(hook, trouble, scrub)
+                    complain(hook, trouble, scrub)
 
 
 def _overdue(delivery: Delivery, handler: Handler) -> Decision | None:
     return overdue(delivery.attempt, delivery.crashes, handler.retry)
-
-
-def _wants_acks(hook: Callable[..., Any]) -> bool:
-    """Return whether the middleware that this `outcome` belongs to wants to hear of successes."""
-    wants = getattr(getattr(hook, "__self__", None), "wants_acks", None)
-    try:
-        return wants is None or bool(wants())
-    except Exception as trouble:
-        _complain(hook, trouble)
-        return True
-
-
-def _complain(hook: Callable[..., Any], error: Exception, scrub: Scrub = str) -> None:
-    name = getattr(hook, "__qualname__", hook)
-    # Its context may be the handler's error.
-    traceback, exc_info = loggable(error, scrub)
-    logger.error("middleware %s failed%s", name, traceback, exc_info=exc_info)
-
-
-def _overridden(middleware: Sequence[MiddlewareHooks], hook: str) -> list[Callable[..., Any]]:
-    """Return the bound hooks of those that do something in it."""
-    found = []
-    for one in middleware:
-        method = getattr(one, hook, None)
-        if method is not None and not getattr(method, "is_no_op", False):
-            found.append(method)
-    return found

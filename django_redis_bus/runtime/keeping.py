@@ -13,6 +13,8 @@ from .loop import GroupLoop
 logger = logging.getLogger("django_redis_bus.consumer")
 
 BEAT_S = 2.5
+ORDERS_S = 0.5
+"""Operators are obeyed within so long."""
 
 
 class Keeper:
@@ -22,7 +24,7 @@ class Keeper:
         self._loops = loops
         self._stop = Event()
         shortest = min((loop.options.lease_s for loop in loops), default=30.0)
-        self._tick_s = min(1.0, shortest / 6)
+        self._tick_s = min(ORDERS_S, shortest / 6)
         self._beats: dict[GroupLoop, float] = {}
         self._thread = Thread(target=self._run, name="bus-keeper", daemon=True)
 
@@ -35,7 +37,7 @@ class Keeper:
     def _run(self) -> None:
         while not self._stop.wait(self._tick_s):
             for loop in self._loops:
-                if loop.entered and not loop.ended:
+                if loop.membership.entered and not loop.ended:
                     try:
                         self._keep(loop)
                     except BusError:
@@ -51,5 +53,7 @@ class Keeper:
             loop.settling.renewed(old, loop.link.renew(old), now)
         if now - self._beats.get(loop, 0.0) >= BEAT_S:
             self._beats[loop] = now
-            if not loop.link.beat():
-                loop.lose_name()
+            if not loop.membership.heartbeat.beat():
+                loop.membership.lose_name()
+        # Last: whatever is wrong with it, leases are renewed.
+        loop.orders.give(loop.link.orders())

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from threading import Lock
 from time import monotonic, sleep
 
-from ..core.exceptions import AccessRefused, GroupMissing, PublishError, TransportError
+from ..core.exceptions import TransportError
 from ..core.pace import TURN_S, Pace
 from ..core.ports import Delivery, GroupLink, Opened
 from .claiming import Claiming
 from .executors import Executor
 from .health import Health
 from .lanes import by_key
+from .membership import Membership
 from .options import LoopOptions
+from .orders import Orders
 from .quota import Quota
 from .settling import Settling
 from .stopping import Stopping
@@ -22,7 +24,7 @@ from .stopping import Stopping
 logger = logging.getLogger("django_redis_bus.consumer")
 
 BLOCK_MS = 500  # an idle read waits so long: the time to notice a stop
-GONE_WAIT_S = 0.05  # before a group that has gone is made anew
+REST_S = 0.2  # between two looks of a group that is paused
 
 
 class GroupLoop:
@@ -30,6 +32,7 @@ class GroupLoop:
 
     Args:
         link, executor, pace, options: its own.
+        orders: what operators have told its group.
         stopping, health: shared by the loops of the process.
         luck: returns a random number in [0, 1).
         opened: called with the state of the group, once, before the first read.
@@ -43,6 +46,7 @@ class GroupLoop:
         pace: Pace,
         options: LoopOptions,
         *,
+        orders: Orders,
         stopping: Stopping,
         health: Health,
         luck: Callable[[], float],
@@ -52,6 +56,7 @@ class GroupLoop:
         self.link = link
         self.executor = executor
         self.options = options
+        self.orders = orders
         self.settling = Settling(link, options)
         self.fatal: BaseException | None = None
         self.ended = False
@@ -59,12 +64,13 @@ class GroupLoop:
         """The deadline passed before everything in hand was settled."""
         self._pace = pace
         self._stopping = stopping
-        self._health = health
-        self._luck = luck
-        self._opened = opened
         self._alone = alone
-        self._told = self._entered = self._gone = False
+        self._gone = False
         self._claiming = Claiming(link, options.name, lease_s=options.lease_s, retention=options.retention, luck=luck)
+        self.membership = Membership(
+            link, options, settling=self.settling, claiming=self._claiming, orders=orders, health=health, luck=luck,
+            opened=opened,
+        )  # fmt: skip
         self._next: list[Delivery] = []
         self._full = self._claimed = False
         self._quota = Quota(options)
@@ -73,18 +79,9 @@ class GroupLoop:
     # --- called by other threads
 
     @property
-    def entered(self) -> bool:
-        """Whether it holds a consumer name."""
-        return self._entered
-
-    @property
     def empty(self) -> bool:
         """Whether it has nothing in hand."""
         return self.settling.idle
-
-    def lose_name(self) -> None:
-        """Another consumer has our name: enter anew before the next turn."""
-        self._entered = False
 
     def abandon(self) -> None:
         """The deadline has passed with a handler still running here: let others take everything in hand."""
@@ -96,7 +93,7 @@ class GroupLoop:
         """Consume until asked to stop, or until `burst` or `max_events` is reached. Never raises; see `fatal`."""
         try:
             while not (self._stopping.requested or self._quota.used_up):
-                if (wait_s := self._attempt(self._turn)) > 0:
+                if (wait_s := self.membership.attempt(self._turn)) > 0:
                     self._stopping.wait(wait_s)
             self._finish()
         except BaseException as error:
@@ -106,45 +103,11 @@ class GroupLoop:
             self.executor.close()
             self.link.close()
 
-    def _attempt(self, step: Callable[[], None]) -> float:
-        """Do one step. Returns the seconds to wait before the next: 0, or more if something is wrong."""
-        try:
-            if not self._entered:
-                self._enter()
-            step()
-        except GroupMissing as error:
-            logger.warning("%s: the group has gone and is made anew (%s)", self.options.name, error)
-            wait_s = GONE_WAIT_S * (1 + self._luck())
-        except PublishError as error:
-            # WRONGTYPE, NOPERM: this stream's trouble alone. Who is not let in at all need not try for ever.
-            if isinstance(error, AccessRefused) and not self._told:
-                raise
-            wait_s = self._health.refused(self.options.name, error, self._luck())
-        except TransportError as error:
-            wait_s = self._health.trouble(self.options.name, error, self._luck())
-        else:
-            self._health.fine(self.options.name)
-            return 0.0
-        # Our name may be another's by now, and replies may have been lost on their way to us.
-        self._entered = False
-        self.settling.distrust()
-        return wait_s
-
-    def _enter(self) -> None:
-        # Made anew, a group begins where it was or at the beginning: "$" would skip what came since it went.
-        opened = self.link.open("0" if self._told else self.options.start)
-        self.link.join()
-        self.link.beat()
-        self._claiming.entered()
-        self._entered = True
-        if not self._told:
-            self._told = True
-            self._opened(self.link.consumer, opened)
-        elif opened.recreated:
-            logger.warning("%s: group recreated from where it was; some events may come again", self.options.name)
-
     def _turn(self) -> None:
         """One round: settle what finished, ask for more, run what is here, take what came."""
+        if self.orders.paused:
+            self._rest()
+            return
         acks = self.settling.settle()
         self._claim()  # after settling: what has finished but is not settled leaves no room for more
         batch = self._next
@@ -165,6 +128,19 @@ class GroupLoop:
         self._collect(wait_s=TURN_S if not want and self.executor.held else 0.0)
         if not (held or self._next):
             self._when_idle()
+
+    def _rest(self) -> None:
+        """One round of a group that is paused: finish what runs, give back the rest, take nothing."""
+        back = self._next + self.executor.take_back(REST_S)
+        self._next = []
+        self.settling.give_back(back)
+        self._quota.gave_back(len(back))
+        self._collect(REST_S if self.executor.held else 0.0)
+        self._send_acks()
+        self._claiming.tidy()
+        if not (self._held or self.settling.unsettled):
+            self._quota.idle(searching=False)
+            self._stopping.wait(REST_S)
 
     def _collect(self, wait_s: float) -> None:
         """Take in what the executor has finished."""
@@ -205,7 +181,8 @@ class GroupLoop:
         if left:
             # Asked to stop, or the batch takes longer than anyone could know when it was read: others may have it.
             # But what has a key stays here and is renewed, for later events of its key would overtake it.
-            keep, back = ([], left) if self._stopping.requested else by_key(left)
+            stop = self._stopping.requested or self.orders.paused
+            keep, back = ([], left) if stop else by_key(left)
             self._next = keep + self._next
             self.settling.give_back(back)
             self._quota.gave_back(len(back))
@@ -213,7 +190,7 @@ class GroupLoop:
             self._pace.measured(len(batch) - len(left), monotonic() - started)
 
     def _keep_going(self) -> bool:
-        return not self._stopping.requested and monotonic() < self._turn_ends
+        return not (self._stopping.requested or self.orders.paused) and monotonic() < self._turn_ends
 
     def _claim(self) -> None:
         """Take what is due for a retry and what others left behind, if there is room for it."""
@@ -276,9 +253,9 @@ class GroupLoop:
         self._collect(0.0)
         self.cut_off = self.executor.held > 0
         while not self._gone:
-            if self.settling.idle and not self._entered:
+            if self.settling.idle and not self.membership.entered:
                 break  # nothing to say, and perhaps nobody to say it to
-            if (wait_s := self._attempt(self._goodbye)) > 0:
+            if (wait_s := self.membership.attempt(self._goodbye)) > 0:
                 if self._stopping.left_s <= 0:
                     self.cut_off = True
                     break
@@ -289,6 +266,7 @@ class GroupLoop:
         self._send_acks()
         self.settling.give_up()
         self.settling.release()
+        self.membership.heartbeat.beat()
         self.link.leave()
         self._gone = True
 

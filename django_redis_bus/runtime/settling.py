@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from ..core.exceptions import OutOfMemory, UnreadableEntry
-from ..core.policy import ACK, Ack, DeadLetter, Decision, RetryLater
+from ..core.policy import ACK, Ack, DeadLetter, Decision, Hold, RetryLater
 from ..core.ports import Delivery, Failure, Grave, GroupLink
 from ..core.telling import printable, said, traceback_text
 from .dispatch import Done
@@ -66,6 +66,10 @@ class Settling:
         late = monotonic() - self._late_s
         leases = self._leases.copy() if own else self.older_than(late)
         return [*leases, *(delivery.entry_id for delivery, _ in self._done), *self._acks]
+
+    def oldest(self) -> tuple[bytes, float] | None:
+        """Return the id of what has been in hand longest, and since when; None if nothing is."""
+        return next(iter(self._leases.copy().items()), None)
 
     def older_than(self, moment: float) -> list[bytes]:
         """Return the ids whose leases began before `moment`."""
@@ -124,7 +128,7 @@ class Settling:
         if self._back:
             self.release()
         late = monotonic() - self._late_s
-        careful: list[tuple[Delivery, Decision]] = []
+        careful: list[tuple[Delivery, Decision | Hold]] = []
         leases = self._leases
         acks = self._acks
         for item in self._done:
@@ -159,6 +163,9 @@ class Settling:
             gone = self._link.ack(acks, fence)
             self._settled(set(acks), gone)
             self.counts.handled += len(acks) - len(gone)
+        held = [d.entry_id for d, decision in self._done if isinstance(decision, Hold)]
+        if held:
+            self._settled(set(held), self._link.hold(held))
         try:
             self._bury_and_retry()
         except OutOfMemory as error:

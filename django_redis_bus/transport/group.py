@@ -12,9 +12,10 @@ from typing import Any
 from ..core.config import Retention
 from ..core.exceptions import ConsumerNameTaken
 from ..core.keys import GroupKeys
-from ..core.ports import Claimed, Delivery, Failure, Grave, Opened
+from ..core.ports import Claimed, Delivery, Failure, Grave, Opened, Report
 from .clients import READ_MARGIN_S, Clients
 from .errors import translate
+from .processes import pid_namespace, runs
 from .scripts import script
 from .wire import Wire, pack
 
@@ -39,10 +40,22 @@ class RedisGroupLink:
         clients: the Redis to use.
         keys: of the stream and group.
         name: the consumer's name; "" takes the first free of <host>-1, <host>-2, …
+        lease_ms: of what it has in hand, for those who look at it.
+        listed: the key of the set that tells which streams are consumed, and this one's name in it.
     """
 
-    def __init__(self, clients: Clients, keys: GroupKeys, *, name: str = "") -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        keys: GroupKeys,
+        *,
+        name: str = "",
+        lease_ms: int = 0,
+        listed: tuple[str, str] = ("", ""),
+    ) -> None:
         self.keys = keys
+        self._lease_ms = lease_ms
+        self._listed = listed
         self._clients = clients
         self._wanted = name
         self._consumer = ""
@@ -65,6 +78,8 @@ class RedisGroupLink:
     def open(self, start: str) -> Opened:
         reply = self._wire.run(script("open"), [self.keys.stream, self.keys.position], self.keys.group, start)
         created, recreated, length, unread = reply
+        if self._listed[0]:
+            self._wire.call("SADD", *self._listed)
         return Opened(bool(created), bool(recreated), length, None if unread < 0 else unread)
 
     def join(self) -> str:
@@ -80,7 +95,12 @@ class RedisGroupLink:
             seen = records.get(name, b"")
             if seen and not self._is_dead(seen, now_ms):
                 continue
-            record = json.dumps({"token": self._token, "pid": os.getpid(), "namespace": _pid_namespace()})
+            record = json.dumps(
+                {
+                    "token": self._token, "pid": os.getpid(), "namespace": pid_namespace(),
+                    "host": socket.gethostname(), "lease_ms": self._lease_ms,
+                }
+            )  # fmt: skip
             if self._wire.run(script("join"), [self.keys.consumers], name, seen, record):
                 self._consumer = name
                 self._reads.clear()
@@ -112,8 +132,8 @@ class RedisGroupLink:
         if now_ms - known["beat"] >= ALIVE_MS:
             return True
         # Where the process table is the same one, it knows at once: a killed consumer's successor need not wait.
-        namespace = _pid_namespace()
-        return bool(namespace) and known.get("namespace") == namespace and not _runs(known["pid"])
+        namespace = pid_namespace()
+        return bool(namespace) and known.get("namespace") == namespace and not runs(known["pid"])
 
     # --- the hot path
 
@@ -189,6 +209,9 @@ class RedisGroupLink:
         flat = [part for failure in failures for part in failure]
         return self._ids(script("retry"), self._notes, *flat)
 
+    def hold(self, entry_ids: Sequence[bytes]) -> list[bytes]:
+        return self._ids(script("hold"), self._notes, *entry_ids)
+
     def bury(self, grave: Grave) -> bool:
         keys = [self.keys.stream, self.keys.dead, self.keys.retry, self.keys.failures, self.keys.consumers]
         [[became, _]] = self._wire.run(
@@ -216,10 +239,17 @@ class RedisGroupLink:
         with self._side_lock:
             return int(self._side.run(script("release"), keys, self.keys.group, self._consumer, *entry_ids))
 
-    def beat(self) -> bool:
-        keys = [self.keys.stream, self.keys.consumers, self.keys.groups, self.keys.position]
+    def beat(self, report: Report) -> bool:
+        keys = [self.keys.stream, self.keys.consumers, self.keys.groups, self.keys.position, self.keys.stats("")]
+        said = (*report[:-1], int(report.paused))
         with self._side_lock:
-            return bool(self._side.run(script("beat"), keys, self.keys.group, self._consumer, self._token))
+            return bool(self._side.run(script("beat"), keys, self.keys.group, self._consumer, self._token, *said))
+
+    def orders(self) -> set[str]:
+        keys = [self.keys.stream, self.keys.paused, self.keys.replay, self.keys.retry, self.keys.failures]
+        with self._side_lock:
+            paused = self._side.run(script("orders"), keys, self.keys.group, self._consumer)
+        return {name.decode(errors="replace") for name in paused}
 
     # --- maintenance
 
@@ -254,26 +284,3 @@ def _deliveries(taken: list[Any]) -> list[Delivery]:
         Delivery(entry_id, fields, attempt, True, bool(solo), crashes)
         for entry_id, attempt, solo, fields, crashes in taken
     ]
-
-
-def _pid_namespace() -> str:
-    """Return what tells whether two processes see the same process table; "" where nothing does."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id") as file:
-            return f"{file.read().strip()}:{os.stat('/proc/self/ns/pid').st_ino}"
-    except OSError:
-        return ""
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    try:
-        with open(f"/proc/{pid}/stat") as file:  # a zombie answers kill 0 but consumes nothing
-            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except OSError:
-        return True

@@ -20,6 +20,7 @@ EVERY_S = 0.5
 VAN_S = 2.0
 """Seconds from van to van."""
 CUSTOMERS = ["Ada Lovelace", "Grace Hopper", "Alan Turing", "Edsger Dijkstra", "Barbara Liskov"]
+NO_ADDRESS = "Charles Babbage"
 PRODUCTS = [("Teapot", "24.90"), ("Cup", "7.50"), ("Saucer", "4.20"), ("Biscuits", "3.80"), ("Darjeeling", "11.00")]
 
 
@@ -45,7 +46,8 @@ class Traffic:
 
     - every 6th has its note edited meanwhile: a save that is no event, as ONLY_IF_CHANGED names the status alone;
     - every 7th is deleted instead of paid;
-    - every 8th is rolled back while it is being placed: no order, no event.
+    - every 8th is rolled back while it is being placed: no order, no event;
+    - the 3rd is of somebody who gave no address to write to: what the mail department cannot do ends as dead letters.
 
     Attributes:
         saved: the committed changes that have to become events. They are noted here, after the commit.
@@ -85,8 +87,8 @@ class Traffic:
     def _place(self, step: Step) -> list[tuple[str, str]]:
         n = step.order
         self._at(step.at_s + EVERY_S, "place", n + 1)
-        name = CUSTOMERS[n % len(CUSTOMERS)]
-        email = f"{name.split()[0].lower()}@example.com"
+        name = NO_ADDRESS if n == 3 else CUSTOMERS[n % len(CUSTOMERS)]
+        email = "" if name == NO_ADDRESS else f"{name.split()[0].lower()}@example.com"
         customer, _ = Customer.objects.get_or_create(name=name, defaults={"email": email})
         lines = [
             (name, Decimal(price), 1 + (n + i) % 3) for i, (name, price) in enumerate(PRODUCTS[n % 4 :][: 1 + n % 2])

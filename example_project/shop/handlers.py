@@ -107,6 +107,9 @@ async def write_to_customer(event: Event[OrderEvent]) -> None:
     if customer is None:
         # No attempt will ever find the address. Reject makes a dead letter at once, for a person to look at.
         raise Reject("the customer has been deleted")
+    if not customer.email:
+        # Somebody can: enter the address in the admin, then redrive the dead letter on its page.
+        raise Reject(f"{customer.name} has no e-mail address")
     await asyncio.sleep(0.05)  # the mail server
     await Mail.objects.aget_or_create(
         event_id=event.id,

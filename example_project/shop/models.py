@@ -9,7 +9,7 @@ from django_redis_bus.querysets import PublishingManager
 
 class Customer(models.Model):
     name = models.CharField(max_length=100)
-    email = models.EmailField()
+    email = models.EmailField(blank=True)
 
     def __str__(self) -> str:
         return self.name

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django_redis_bus.core.keys import GroupKeys
+from django_redis_bus.core.ports import Report
 from django_redis_bus.transport.clients import Clients
 from django_redis_bus.transport.group import RedisGroupLink
 from tests.servers import Server
@@ -35,7 +36,7 @@ class Group:
         if joined:
             link.open(start)
             link.join()
-            link.beat()
+            link.beat(Report())
         return link
 
     def add(self, count: int = 1) -> list[bytes]:

@@ -11,6 +11,7 @@ import pytest
 
 from django_redis_bus.core.config import Retention
 from django_redis_bus.core.exceptions import ConsumerNameTaken, GroupMissing
+from django_redis_bus.core.ports import Report
 from django_redis_bus.transport.group import ALIVE_MS
 from tests.transport.groups import Group
 
@@ -56,7 +57,7 @@ def test_a_destroyed_group_comes_back_before_its_lowest_pending_entry(group: Gro
     first, second, third = group.given(link, 3)
     link.send([first], 0, None)
     link.receive()
-    link.beat()
+    link.beat(Report())
 
     group.client.xgroup_destroy(group.keys.stream, "g")
     opened = link.open("0")
@@ -72,7 +73,7 @@ def test_a_destroyed_group_with_nothing_pending_comes_back_where_it_was(group: G
     ids = group.given(link, 3)
     link.send(ids, 0, None)
     link.receive()
-    link.beat()
+    link.beat(Report())
 
     group.client.xgroup_destroy(group.keys.stream, "g")
     later = group.add(2)
@@ -88,7 +89,7 @@ def test_a_stream_that_begins_anew_with_lower_ids_is_read_from_its_beginning(gro
     group.client.xadd(group.keys.stream, {"n": 0}, id="9999999999999-5")
     link.send([], 1, None)
     link.receive()
-    link.beat()
+    link.beat(Report())
     group.client.delete(group.keys.stream)
 
     # When it is written to again
@@ -105,7 +106,7 @@ def test_a_deleted_stream_made_anew_by_the_group_itself_is_read_from_its_beginni
     group.client.xadd(group.keys.stream, {"n": 0}, id="9999999999999-5")
     link.send([], 1, None)
     link.receive()
-    link.beat()
+    link.beat(Report())
     group.client.delete(group.keys.stream)
 
     link.open("0")
@@ -130,7 +131,7 @@ def test_the_position_is_an_id_before_the_lowest_pending_entry(group: Group, ent
     link.send([], 1, None)
     link.receive()
 
-    assert link.beat()
+    assert link.beat(Report())
 
     assert group.client.get(group.keys.position) == before
 
@@ -211,7 +212,7 @@ def test_a_heartbeat_renews_the_record_and_the_group(group: Group) -> None:
     group.alter("a", beat=1)
     group.client.hset(group.keys.groups, "g", 1)
 
-    assert link.beat()
+    assert link.beat(Report())
 
     record = group.record("a")
     assert record is not None
@@ -227,7 +228,7 @@ def test_who_lost_its_name_is_told_and_changes_nothing(group: Group, lost: str) 
     else:
         group.client.hdel(group.keys.consumers, "a")
 
-    assert not link.beat()
+    assert not link.beat(Report())
 
     record = group.record("a")
     assert record is None if lost == "forgotten" else record is not None and record["beat"] == 7
@@ -238,4 +239,4 @@ def test_a_heartbeat_of_a_destroyed_group_says_so(group: Group) -> None:
     group.client.xgroup_destroy(group.keys.stream, "g")
 
     with pytest.raises(GroupMissing):
-        link.beat()
+        link.beat(Report())

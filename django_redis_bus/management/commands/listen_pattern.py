@@ -15,6 +15,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ... import registry
+from ...announcing import Announcer
 from ...bus import Bus
 from ...core.events import Event
 from ...core.exceptions import AccessRefused, BusError
@@ -91,6 +92,7 @@ class Command(BaseCommand):
             _on_signals(asyncio.get_running_loop(), stop, summary)
         work = self._print(bus, options, printed) if options["patterns"] else self._run(bus, options)
         tasks = [asyncio.create_task(each) for each in (work, stop.wait(), _until_orphaned())]
+        told = asyncio.create_task(Announcer(bus, "listen_pattern", lambda: _facts(bus, options)).run())
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for each in done:
@@ -103,7 +105,7 @@ class Command(BaseCommand):
         except BrokenPipeError:  # what it was piped to has seen enough; Python flushes its output once more
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         finally:
-            for each in tasks:
+            for each in (*tasks, told):
                 each.cancel()
             await bus.aclose_live(AT_ONCE_S)
             await bus.aclose()
@@ -153,6 +155,12 @@ def _summary(options: dict[str, Any], counts: Counter[str], printed: Counter[str
         text = f"Stopped: {counts['delivered']:,} delivered, {counts['failed']:,} failed"
     gaps = "1 gap" if counts["gaps"] == 1 else f"{counts['gaps']:,} gaps"
     return f"{text}, {counts['unreadable']:,} unreadable, {counts['dropped']:,} dropped, {gaps}."
+
+
+def _facts(bus: Bus, options: dict[str, Any]) -> dict[str, Any]:
+    topics = options["patterns"] or [each.channel for each in registry.listeners(bus.alias)]
+    counts = bus.live.counts
+    return {"topics": topics, **{name: counts[name] for name in ("delivered", "dropped", "gaps")}}
 
 
 def _has_globs(options: dict[str, Any]) -> bool:

@@ -28,6 +28,14 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0
         redis.call('HDEL', KEYS[3], id)
         lost[#lost + 1] = id
       else
+        if record.held then
+          record.held = nil
+          if next(record) then
+            redis.call('HSET', KEYS[3], id, cjson.encode(record))
+          else
+            redis.call('HDEL', KEYS[3], id)
+          end
+        end
         taken[#taken + 1] = { id, attempt, solo and 1 or 0, claimed[1][2], record.crashes or 0 }
         if solo then
           record.started = true

@@ -7,11 +7,40 @@
 local STEP = 2000 -- most entries per call, and most that wait
 local group, consumer = ARGV[1], ARGV[2]
 
+local function less(a, b)
+  local am, as = string.match(a, '^(%d+)-(%d+)$')
+  local bm, bs = string.match(b, '^(%d+)-(%d+)$')
+  if am ~= bm then
+    return #am < #bm or (#am == #bm and am < bm)
+  end
+  return #as < #bs or (#as == #bs and as < bs)
+end
+
+local function last_delivered()
+  for _, g in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+    if g[2] == group then
+      for i = 1, #g, 2 do
+        if g[i] == 'last-delivered-id' then
+          return g[i + 1]
+        end
+      end
+    end
+  end
+end
+
 local function carry_on()
   local state = redis.call('HMGET', KEYS[3], 'since', 'until', 'at', 'done', 'per_s', 'started', 'over', 'passed')
   local since, last, at, done, per_s, started = state[1], state[2], state[3], tonumber(state[4] or 0), state[5], state[6]
   if not since or state[7] then
     return
+  end
+  -- A group that was made anew begins further back: what it has not read comes anyway.
+  local read = last_delivered()
+  if not read then
+    return
+  end
+  if less(read, last) then
+    last = read
   end
   local t = redis.call('TIME')
   local now = t[1] * 1000 + math.floor(t[2] / 1000)

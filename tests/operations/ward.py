@@ -25,7 +25,7 @@ EVENT = {
 }  # fmt: skip
 
 
-class Scene:
+class Ward:
     """The stream "events:order" and its group "billing".
 
     Args:

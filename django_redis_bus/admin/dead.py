@@ -1,0 +1,133 @@
+"""The dead letters: of all streams in numbers, of one stream as a list, one of them whole, and as a file."""
+
+from __future__ import annotations
+
+import re
+
+from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
+
+from ..core.exceptions import ConfigurationError
+from ..operations import dead, streams
+from ..operations.asking import ACT_S
+from ..operations.dead import DeadLetter, Match
+from ..operations.streams import StreamReport
+from ..operations.values import Page
+from .dead_acts import ACTS, act
+from .dead_filter import REASONS, match_of, query_of
+from .routing import Route
+from .visits import Visit
+
+COUNT = 50
+EXPORT_S = 20.0
+EXPORT_BYTES = 32 * 1024 * 1024
+"""An export is in memory whole before its first byte leaves: what breaks off midway would pass for complete."""
+
+
+def show(visit: Visit) -> HttpResponseBase:
+    topic = visit.given("stream")
+    if not topic:
+        return shown_streams(visit, streams.streams(visit.asking, after=visit.given("after")))
+    match = match_of(visit)
+    page = dead.listing(
+        visit.asking, topic, match, after=visit.given("after"), count=COUNT, payloads=visit.rights.payloads
+    )
+    return shown(visit, topic, match, page)
+
+
+def shown_streams(visit: Visit, page: Page[StreamReport]) -> HttpResponseBase:
+    """Return the page that says how many dead letters each stream has."""
+    return visit.page(
+        "dead_streams.html",
+        _("Dead letters"),
+        page=page,
+        total=sum(stream.dead for stream in page.items),
+        first=visit.url("dead") if visit.given("after") else "",
+        further=visit.url("dead", after=page.following) if page.following else "",
+    )
+
+
+def shown(visit: Visit, topic: str, match: Match, page: Page[DeadLetter]) -> HttpResponseBase:
+    """Return the list of one stream."""
+    query = query_of(match)
+    return visit.page(
+        "dead.html",
+        _("Dead letters of %(stream)s") % {"stream": topic},
+        crumbs=[(_("Dead letters"), visit.url("dead"))],
+        topic=topic,
+        page=page,
+        match=match,
+        is_filtered=match != Match(),
+        reasons=REASONS,
+        acts=_allowed(visit),
+        action=visit.url("dead_act", stream=topic, **query),
+        bare=visit.url("dead", stream=topic),
+        first=visit.url("dead", stream=topic, **query) if visit.given("after") else "",
+        further=visit.url("dead", stream=topic, **query, after=page.following) if page.following else "",
+        export=visit.url("dead_export", stream=topic, **query) if visit.rights.payloads else "",
+    )
+
+
+def show_one(visit: Visit) -> HttpResponseBase:
+    topic, dead_id = visit.needed("stream"), visit.needed("id")
+    letter = dead.letter(visit.asking, topic, dead_id, payloads=visit.rights.payloads)
+    if letter is None:
+        raise Http404(_("There is no such dead letter, or no longer: it may have been redriven or discarded."))
+    return shown_one(visit, topic, letter)
+
+
+def shown_one(visit: Visit, topic: str, letter: DeadLetter) -> HttpResponseBase:
+    """Return the page of one dead letter."""
+    may_edit = visit.rights.operate and visit.rights.payloads
+    return visit.page(
+        "dead_letter.html",
+        _("Dead letter %(id)s") % {"id": letter.dead_id},
+        crumbs=[(_("Dead letters"), visit.url("dead")), (topic, visit.url("dead", stream=topic))],
+        topic=topic,
+        letter=letter,
+        reason=REASONS.get(letter.reason, letter.reason),
+        acts=_allowed(visit),
+        action=visit.url("dead_act", stream=topic),
+        edit=visit.url("dead_edit", stream=topic, id=letter.dead_id) if may_edit else "",
+    )
+
+
+def export(visit: Visit) -> HttpResponse:
+    """Return matching dead letters as a file, a JSON object per line."""
+    topic = visit.needed("stream")
+    lines, size = [], 0
+    for line in dead.export(visit.asking, topic, match_of(visit), payloads=visit.rights.payloads):
+        size += len(line)
+        if size > EXPORT_BYTES:
+            raise ConfigurationError(
+                _("That is more than a page exports. Filter the list, or use the command: manage.py bus_dead export.")
+            )
+        lines.append(line.rstrip("\n"))
+    body = "".join(f"{line}\n" for line in lines).encode(errors="replace")
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", topic)[:80].strip("-.") or "stream"
+    headers = {
+        "Content-Disposition": f'attachment; filename="dead-letters-{name}.jsonl"',
+        "X-Content-Type-Options": "nosniff",
+    }
+    return HttpResponse(body, content_type="application/x-ndjson; charset=utf-8", headers=headers)
+
+
+def _allowed(visit: Visit) -> list[object]:
+    return [each for each in ACTS.values() if visit.rights.allow(each.needs)]
+
+
+ROUTES = (
+    Route(name="dead", path="", show=show, tab="dead"),
+    Route(name="dead_letter", path="letter/", show=show_one, tab="dead"),
+    Route(name="dead_act", path="act/", show=act, methods=("POST",), tab="dead", within_s=ACT_S),
+    Route(
+        name="dead_export",
+        path="export/",
+        show=export,
+        needs="payloads",
+        methods=("GET", "POST"),
+        tab="dead",
+        within_s=EXPORT_S,
+    ),
+)

@@ -1,0 +1,93 @@
+"""What can be done to dead letters: hand them to their group again, or throw them away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin.models import DELETION
+from django.http import HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext_lazy
+
+from ..models import DeadLetterPage
+from ..operations import dead
+from ..operations.asking import ACT_S, Asking
+from ..operations.bounds import newest_dead
+from ..operations.dead import Chosen, Match
+from ..operations.values import Acted, Count
+from .acts import Act, Intent, conduct
+from .audit import filter_of
+from .choosing import EXAMPLES, act_of, choice_of
+from .dead_filter import match_of, query_of
+from .visits import Visit
+from .whereabouts import filter_fact, whereabouts
+
+REDRIVE = Act(
+    name="redrive",
+    needs="operate",
+    button=gettext_lazy("Redrive"),
+    question=ngettext_lazy("Redrive %(shown)s dead letter?", "Redrive %(shown)s dead letters?", "count"),
+    done=ngettext_lazy(
+        "%(shown)s dead letter is with its group again.",
+        "%(shown)s dead letters are with their groups again.",
+        "count",
+    ),
+    happens=gettext_lazy(
+        "Each goes back to the group that gave it up, with its attempts counted anew. Fix the cause first."
+    ),
+    spares=gettext_lazy("Other groups do not see them again."),
+)
+DISCARD = Act(
+    name="discard",
+    needs="destroy",
+    button=gettext_lazy("Discard"),
+    question=ngettext_lazy("Discard %(shown)s dead letter?", "Discard %(shown)s dead letters?", "count"),
+    done=ngettext_lazy("%(shown)s dead letter is discarded.", "%(shown)s dead letters are discarded.", "count"),
+    happens=gettext_lazy(
+        "They are thrown away for good, with their errors and tracebacks. Export them first if you may need them."
+    ),
+    spares=gettext_lazy("Entries that are still in the stream stay there. Other groups are not concerned."),
+    flag=DELETION,
+)
+ACTS = {each.name: each for each in (REDRIVE, DISCARD)}
+
+
+def act(visit: Visit) -> HttpResponseBase:
+    topic = visit.needed("stream")
+    match, chosen_act, choice = match_of(visit), act_of(visit, ACTS), choice_of(visit)
+    back = visit.url("dead", stream=topic, **query_of(match))
+    if choice.is_empty:
+        messages.warning(visit.request, _("Nothing was done: no dead letter was chosen."))
+        return HttpResponseRedirect(back)
+    match = replace(match, until=choice.until or (newest_dead(visit.asking, topic) if choice.all else ""))
+    chosen: Chosen = match if choice.all else choice.ids
+    here = whereabouts(visit, topic, match.group if choice.all else "")
+    intent = Intent(
+        act=chosen_act,
+        facts=[*here.facts, *([filter_fact(query_of(match))] if choice.all else [])],
+        about=here.about,
+        how=filter_of(query_of(match) | {"until": match.until}) if choice.all else f"ids {', '.join(choice.ids)}",
+        model=DeadLetterPage,
+        count=partial(_count, visit, topic, chosen),
+        perform=partial(_perform, visit, chosen_act.name, topic, chosen, choice.after),
+        back=back,
+        place=_("Dead letters"),
+        pinned=[("until", match.until)] if choice.all else (),
+        examples=choice.ids[:EXAMPLES],
+    )
+    return conduct(visit, intent)
+
+
+def _count(visit: Visit, topic: str, chosen: Chosen) -> Count:
+    if isinstance(chosen, Match):
+        return dead.count(visit.asking, topic, chosen, payloads=visit.rights.payloads)
+    return Count(len(chosen))
+
+
+def _perform(visit: Visit, name: str, topic: str, chosen: Chosen, after: str, given: dict[str, Any]) -> Acted:
+    verb = dead.redrive if name == "redrive" else dead.discard
+    return verb(Asking(visit.bus, ACT_S), topic, chosen, payloads=visit.rights.payloads, after=after)

@@ -1,0 +1,35 @@
+"""What lies in a row of the outbox, as a person may see it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .. import consuming, registry
+from ..bus import buses
+from ..core.exceptions import UnreadableEntry
+from ..core.redaction import redact
+from ..core.serializers import plain
+from ..core.telling import printable
+from ..core.topics import StreamTopic
+from ..models import OutboxEvent
+from ..outbox.rows import decode_fields
+from .showing import DATA_CHARS
+
+
+def payload(row: OutboxEvent) -> str:
+    """Return the payload in a row as indented JSON, without what REDACT hides; or why it cannot be read."""
+    try:
+        fields = decode_fields(row.fields)
+    except UnreadableEntry as error:
+        return printable(str(error))
+    if row.bus not in buses:
+        return f"REDIS_BUS has no alias {printable(row.bus)!r}: nobody can say what of this may be shown."
+    stream = registry.find_stream(row.bus, row.topic) or StreamTopic("undeclared", bus=row.bus)
+    flat = [part.encode(errors="replace") if isinstance(part, str) else part for part in fields]
+    bus = buses[row.bus]
+    data = consuming.reader(bus, stream, row.topic).plain_data(flat)
+    if data is None:
+        return "The payload cannot be read."
+    shown = redact(data, consuming.redacted(bus, stream))
+    text = msgspec.json.format(msgspec.json.encode(shown, enc_hook=plain), indent=2).decode(errors="replace")
+    return printable(text[:DATA_CHARS], keep="\n")
