@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import html
 import re
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Collection
@@ -13,7 +13,7 @@ from .reconcile import differ
 
 CONSOLE = "admin/django_redis_bus/"
 DEAD_ID = re.compile(r'name="id" value="(\d+-\d+)"')
-NEXT = re.compile(r'href="(\?[^"]*after=[^"]*)"')
+NEXT = re.compile(r'href="([^"]*)" rel="next"')
 PAGES = 20
 """So many pages of dead letters are turned."""
 
@@ -74,7 +74,7 @@ class Operator:
             following = NEXT.search(page)
             if following is None:
                 return
-            page = self._read(f"{self._url}{CONSOLE}deadletterpage/{following[1].replace('&amp;', '&')}")
+            page = self._read(urllib.parse.urljoin(self._url, html.unescape(following[1])))
             self.found.update(DEAD_ID.findall(page))
 
     def _page(self, path: str, **query: str) -> str:
