@@ -23,6 +23,15 @@ from .plain import plain
 
 BY_CHANCE = ("running", "changed", "gone")
 """Why something is left alone of all that match: it is not what was meant any more."""
+WHY = {
+    "running": "a consumer has it in hand",
+    "gone": "it is not there, or not any more",
+    "changed": "it has changed meanwhile",
+    "trimmed": "its payload is gone from the stream",
+    "no group": "its group is not there; start a consumer of it",
+    "unreadable": "no bus wrote this dead letter",
+    "too many fields": "the stream has it no more, and it has too many fields to be copied",
+}
 
 
 def add_yes(parser: CommandParser) -> None:
@@ -91,6 +100,7 @@ def perform(
     options: dict[str, Any],
     act: Callable[[Asking, str], Acted],
     *,
+    did: str,
     what: str,
     about: str,
     named: bool,
@@ -99,6 +109,7 @@ def perform(
 
     Args:
         act: does it, on a visit and from a place on.
+        did: what is done then: "redriven".
         what, about: for the log, see telling.tell.
         named: the entries were named one by one, so none of them may be left alone.
 
@@ -119,7 +130,8 @@ def perform(
             raise CommandError(f"{error} Before that: {outcome(total)}.") from error
         raise
     tell(operator(), what, where, total)
-    write(command, options, total, f"{outcome(total)[0].upper()}{outcome(total)[1:]}.")
+    left = [f"{number:,} left alone: {WHY.get(why, why)}." for why, number in sorted(total.left_alone.items())]
+    write(command, options, total, "\n".join([f"{total.done:,} {did}.", *left]))
     if any(named or reason not in BY_CHANCE for reason in total.left_alone):
         sys.exit(1)
 

@@ -28,6 +28,7 @@ ACTS = {
     "redrive": "Send {these} back to {group}?",
     "discard": "Throw {these} away for good?",
 }
+DONE = {"redrive": "sent back", "discard": "thrown away"}
 ACTIONS = ["list", "show", *ACTS, "resend", "export"]
 EXPORT_S = 600.0
 
@@ -108,6 +109,7 @@ class Command(BaseCommand):
         confirm(self, options, ACTS[action].format(these=f"{these} of {name(topic)}", group=group))
         perform(
             self, options, partial(_do, action=action, topic=topic, chosen=chosen),
+            did=DONE[action],
             what=f"{action} dead letters ({f'{len(ids)} named' if ids else _filter(match)})", about=topic,
             named=bool(ids),
         )  # fmt: skip
@@ -128,7 +130,7 @@ class Command(BaseCommand):
         said = f"added as entry {published.entry_id}, event {published.event_id}"
         tell(operator(), f"resend dead letter {dead_id} to {to}", f"{topic} on {bus_of(options).clients.where}", said)
         sent = {"entry_id": published.entry_id, "event_id": published.event_id}
-        write(self, options, sent, f"1 done: {said}.")
+        write(self, options, sent, f"Sent: {said}.")
 
     def _export(self, topic: str, match: Match, options: dict[str, Any]) -> None:
         match = replace(match, until=newest_dead(visit(options), topic))

@@ -23,6 +23,7 @@ ACTS = {
     "ack": "Discard {these}, as if they had been handled? That cannot be undone.",
     "bury": "Move {these} to the dead letters?",
 }
+DONE = {"retry": "tried again now", "claim": "claimed", "ack": "discarded", "bury": "moved to the dead letters"}
 STATES = ("running", "waiting", "held", "silent")
 ERROR_CHARS = 300
 
@@ -97,6 +98,7 @@ class Command(BaseCommand):
         confirm(self, options, ACTS[action].format(these=f"{these} of group {name(group)}", to=name(options["to"])))
         perform(
             self, options, partial(_do(action, options), topic=topic, group=group, chosen=chosen),
+            did=DONE[action],
             what=f"{action} pending entries ({f'{len(ids)} named' if ids else _filter(match)})",
             about=f"{topic}, group {group}", named=bool(ids),
         )  # fmt: skip
