@@ -70,7 +70,8 @@ class Intent:
         model: of the console, that the record stands under.
         count: returns how many are meant.
         perform: does it; takes what `form` was filled in with.
-        back: address of the page to go to.
+        back, place: address and name of the page to go to.
+        object_id: of the record, if `about` is none: the key of the one row it is about, or "".
         form: what is still to be said, on the confirmation; bound once that is posted.
         pinned: fields that the confirmation adds to those posted, such as what "all" is up to.
         examples: the first of what is meant.
@@ -85,6 +86,8 @@ class Intent:
     count: Callable[[], Count]
     perform: Callable[[dict[str, Any]], Acted]
     back: str
+    place: str
+    object_id: str | None = None
     form: forms.Form | None = None
     pinned: Sequence[tuple[str, str]] = ()
     examples: Sequence[str] = ()
@@ -185,7 +188,7 @@ def _confirmation(frame: Frame, intent: Intent, count: Count) -> HttpResponse:
     return frame.page(
         "confirm.html",
         shown(intent.act.question, count),
-        crumbs=[(str(intent.act.button), intent.back)],
+        crumbs=[(intent.place, intent.back)],
         act=intent.act,
         facts=[(label, printable(value)) for label, value in intent.facts],
         count=count,
@@ -201,7 +204,7 @@ def _perform(frame: Frame, intent: Intent, count: Count) -> HttpResponse:
     request, act = frame.request, intent.act
     said = ", ".join(filter(None, (act.name, asked(count), intent.how)))
     try:
-        record = Record(request, intent.model, intent.about, said, flag=act.flag)
+        record = Record(request, intent.model, intent.about, said, flag=act.flag, object_id=intent.object_id)
     except DatabaseError:
         messages.error(request, NOT_RECORDED)
         return HttpResponseRedirect(intent.back)
@@ -219,7 +222,7 @@ def _perform(frame: Frame, intent: Intent, count: Count) -> HttpResponse:
     return frame.page(
         "more.html",
         shown(act.done, Count(acted.done)),
-        crumbs=[(str(act.button), intent.back)],
+        crumbs=[(intent.place, intent.back)],
         act=act,
         facts=[(label, printable(value)) for label, value in intent.facts],
         hidden=[*posted(request.POST, ["after"]), ("after", acted.following)],

@@ -34,12 +34,20 @@ class Record:
         about: what it is done to, "events:order, group billing".
         said: the act and everything that was asked for, in one line.
         flag: of django.contrib.admin.models.
+        object_id: if `about` is none.
 
     Raises DatabaseError if it cannot be written.
     """
 
     def __init__(
-        self, request: HttpRequest, model: type[models.Model], about: str, said: str, *, flag: int = CHANGE
+        self,
+        request: HttpRequest,
+        model: type[models.Model],
+        about: str,
+        said: str,
+        *,
+        flag: int = CHANGE,
+        object_id: str | None = None,
     ) -> None:
         self._said = printable(said)
         self._by = printable(request.user.get_username())
@@ -48,7 +56,7 @@ class Record:
             self._entry = LogEntry.objects.create(
                 user_id=cast("int", request.user.pk),
                 content_type=ContentType.objects.get_for_model(model, for_concrete_model=False),
-                object_id=printable(about)[:ID_CHARS],
+                object_id=printable(about if object_id is None else object_id)[:ID_CHARS],
                 object_repr=printable(about)[:REPR_CHARS],
                 action_flag=flag,
                 change_message=f"{self._said}: under way"[:MESSAGE_CHARS],

@@ -24,6 +24,7 @@ from .audit import filter_of
 from .choosing import EXAMPLES, act_of, choice_of
 from .dead_filter import match_of, query_of
 from .visits import Visit
+from .whereabouts import filter_fact, whereabouts
 
 REDRIVE = Act(
     name="redrive",
@@ -64,16 +65,17 @@ def act(visit: Visit) -> HttpResponseBase:
         return HttpResponseRedirect(back)
     match = replace(match, until=choice.until or (newest_dead(visit.asking, topic) if choice.all else ""))
     chosen: Chosen = match if choice.all else choice.ids
-    filters = [(_("Filter"), filter_of(query_of(match)))] if choice.all else []
+    here = whereabouts(visit, topic, match.group if choice.all else "")
     intent = Intent(
         act=chosen_act,
-        facts=[(_("Stream"), topic), *filters],
-        about=f"{topic}, group {match.group}" if match.group else topic,
+        facts=[*here.facts, *([filter_fact(query_of(match))] if choice.all else [])],
+        about=here.about,
         how=filter_of(query_of(match) | {"until": match.until}) if choice.all else f"ids {', '.join(choice.ids)}",
         model=DeadLetterPage,
         count=partial(_count, visit, topic, chosen),
         perform=partial(_perform, visit, chosen_act.name, topic, chosen, choice.after),
         back=back,
+        place=_("Dead letters"),
         pinned=[("until", match.until)] if choice.all else (),
         examples=choice.ids[:EXAMPLES],
     )

@@ -25,6 +25,7 @@ from .payload_form import WHOLE, PayloadForm
 from .rights import Rights
 from .routing import Route
 from .visits import Visit
+from .whereabouts import whereabouts
 
 RESEND = Act(
     name="resend",
@@ -118,20 +119,21 @@ def _resend(visit: Visit, topic: str, letter: DeadLetter, form: PayloadForm) -> 
         return Acted(done=1)
 
     everyone = ", for all groups" if "everyone" in visit.request.POST else ""
+    here = whereabouts(visit, topic, letter.group)
     intent = Intent(
         act=RESEND,
         facts=[
-            (_("Stream"), topic),
-            (_("Group"), letter.group),
+            *here.facts,
             (_("Event type"), letter.shown.type),
             (_("Dead letter"), letter.dead_id),
         ],
-        about=f"{topic}, group {letter.group}",
+        about=here.about,
         how=f"id {letter.dead_id}{everyone}",
         model=DeadLetterPage,
         count=lambda: Count(1),
         perform=perform,
         back=visit.url("dead", stream=topic),
+        place=_("Dead letters"),
         form=who,
     )
     return conduct(visit, intent)

@@ -15,9 +15,11 @@ from django.utils.translation import gettext_lazy as _
 
 from ..bus import buses
 from ..core.exceptions import BusError
+from ..core.telling import printable
 from ..models import OutboxEvent
 from .rights import Rights
 
+TITLE_CHARS = 200
 TEMPLATES = "django_redis_bus/console"
 
 
@@ -129,7 +131,7 @@ class Frame:
             "bus_switch": self._switch(),
             "crumbs": [Crumb(text=text, url=address) for text, address in crumbs],
             "refresh_s": refresh_s,
-            "title": title,
+            "title": printable(title[:TITLE_CHARS]),
         }
         context = {**self.site.each_context(self.request), **frame, **context}
         self.request.current_app = self.site.name

@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from .. import conf
 from ..bus import buses
@@ -62,7 +63,7 @@ class TypeFilter(GivenFilter):
 class OutboxAdmin(TableAdmin):
     """Rows of the outbox."""
 
-    list_display = ("event", "topic_text", "bus", "state_mark", "since", "attempts", "error_text")
+    list_display = ("event", "state_mark", "since", "bus", "error_text")
     list_filter = ("state", BusFilter, TypeFilter)
     search_fields = ("=event_id", "=type", "^topic")
     search_help_text = _("An event id, a type, or the beginning of a topic.")
@@ -75,7 +76,7 @@ class OutboxAdmin(TableAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         payload = ["payload"] if rights_of(request).payloads else ["payload_hidden"]
         return [
-            "event_id_text", "type_text", "topic_text", "bus", "state_mark", "since", "created", "attempts",
+            "event_id_text", "type_text", "topic_text", "bus", "state_mark", "since", "created",
             "error_whole", *payload,
         ]  # fmt: skip
 
@@ -84,7 +85,10 @@ class OutboxAdmin(TableAdmin):
 
     @admin.display(description=_("event"))
     def event(self, row: OutboxEvent) -> str:
-        return format_html("<bdi>{}</bdi>", printable(row.type) or printable(row.event_id))
+        what = printable(row.type) or printable(row.event_id)
+        return format_html(
+            '<bdi>{}</bdi><br><small class="bus-quiet"><bdi>{}</bdi></small>', what, printable(row.topic)
+        )
 
     @admin.display(description=_("event id"))
     def event_id_text(self, row: OutboxEvent) -> str:
@@ -102,7 +106,11 @@ class OutboxAdmin(TableAdmin):
     def state_mark(self, row: OutboxEvent) -> str:
         state = State(row.state) if row.state in State.values else None
         text = _STATES[state] if state is not None else str(row.state)
-        return format_html('<span class="bus-mark {}">{}</span>', _MARKS.get(state, "") if state else "", text)
+        mark = format_html('<span class="bus-mark {}">{}</span>', _MARKS.get(state, "") if state else "", text)
+        if not row.attempts:
+            return mark
+        said = ngettext("%(count)d attempt", "%(count)d attempts", row.attempts) % {"count": row.attempts}
+        return format_html('{}<br><small class="bus-quiet">{}</small>', mark, said)
 
     @admin.display(description=_("since, or due"))
     def since(self, row: OutboxEvent) -> str:

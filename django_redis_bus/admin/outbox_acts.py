@@ -78,6 +78,8 @@ def conduct_chosen(frame: Frame, act: Act, rows: QuerySet[OutboxEvent], database
             count=count,
             perform=perform,
             back=f"{back}?{query}" if query else back,
+            place=_("Outbox"),
+            object_id=chosen[0] if len(chosen) == 1 and not across else "",
             pinned=[("until", until)],
             nothing=_("Nothing was done: none of the chosen events is parked."),
         ),

@@ -21,6 +21,7 @@ from .acts import CONFIRMED, Act, Intent, conduct
 from .choosing import act_of
 from .routing import Route
 from .visits import Visit
+from .whereabouts import whereabouts
 
 PAUSE = Act(
     name="pause",
@@ -99,22 +100,22 @@ def _act(visit: Visit, topic: str, group: GroupReport) -> HttpResponseBase:
         return Acted(done=int(pausing.resume(asking, topic, group.name, handler)))
 
     only = [(_("Handler"), handler)] if handler else [(_("Handlers"), f"{len(group.handlers):,}")]
-    about = f"{topic}, group {group.name}"
+    here = whereabouts(visit, topic, group.name)
     why = (request.POST.get("why") or "")[:WHY_CHARS]
     intent = Intent(
         act=chosen_act,
         facts=[
-            (_("Stream"), topic),
-            (_("Group"), group.name),
+            *here.facts,
             *only,
             (_("Events that it has not settled"), str(group.behind)),
         ],
-        about=f"{about}, handler {handler}" if handler else about,
+        about=f"{here.about}, handler {handler}" if handler else here.about,
         how=f"because: {why}" if why and chosen_act is PAUSE else "",
         model=StreamPage,
         count=lambda: Count(1),
         perform=perform,
         back=visit.url("pause", stream=topic, group=group.name),
+        place=_("Pause and resume"),
         form=form,
     )
     return conduct(visit, intent)

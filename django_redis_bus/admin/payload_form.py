@@ -57,7 +57,7 @@ class PayloadForm(forms.Form):
         if not self._asked:
             self.fields[WHOLE] = JSONText(
                 label=_("Payload, as JSON"),
-                widget=forms.Textarea(attrs={"rows": 14, "spellcheck": "false", "class": "rb-json"}),
+                widget=forms.Textarea(attrs={"rows": 14, "spellcheck": "false", "class": "bus-json"}),
             )
 
     @property
@@ -118,7 +118,7 @@ def _form_field(field: Field) -> forms.Field:
             return forms.UUIDField(**common)
         case "json":
             initial = None if field.default is None else as_json(field.default)
-            area = forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "class": "rb-json"})
+            area = forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "class": "bus-json"})
             help_text = " ".join(filter(None, (common["help_text"], gettext("JSON."))))
             return JSONText(widget=area, **(common | {"initial": initial, "help_text": help_text}))
 

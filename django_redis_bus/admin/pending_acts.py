@@ -27,6 +27,7 @@ from .audit import filter_of
 from .choosing import EXAMPLES, act_of, choice_of
 from .pending_filter import match_of, query_of
 from .visits import Visit
+from .whereabouts import filter_fact, whereabouts
 
 RETRY = Act(
     name="retry",
@@ -108,16 +109,17 @@ def act(visit: Visit) -> HttpResponseBase:
         return HttpResponseRedirect(back)
     match = replace(match, until=choice.until or (newest_read(visit.asking, topic, group) if choice.all else ""))
     chosen: Chosen = match if choice.all else choice.ids
-    filters = [(_("Filter"), filter_of(query_of(match)))] if choice.all else []
+    here = whereabouts(visit, topic, group)
     intent = Intent(
         act=chosen_act,
-        facts=[(_("Stream"), topic), (_("Group"), group), *filters],
-        about=f"{topic}, group {group}",
+        facts=[*here.facts, *([filter_fact(query_of(match))] if choice.all else [])],
+        about=here.about,
         how=filter_of(query_of(match) | {"until": match.until}) if choice.all else f"ids {', '.join(choice.ids)}",
         model=StreamPage,
         count=partial(_count, visit, topic, group, chosen),
         perform=_verb(visit, chosen_act, topic, group, chosen, choice.after),
         back=back,
+        place=_("Pending"),
         form=_form(visit, chosen_act, topic, group),
         pinned=[("until", match.until)] if choice.all else (),
         examples=choice.ids[:EXAMPLES],

@@ -192,7 +192,7 @@ def _preview(visit: Visit, draft: Draft, message: Message) -> HttpResponseBase:
 def _send(visit: Visit, draft: Draft, message: Message) -> HttpResponseBase:
     request, back = visit.request, visit.url("publish", topic=visit.given("topic"), type=draft.type)
     try:
-        record = _record(request, draft, message)
+        record = _record(request, visit.alias, draft, message)
     except DatabaseError:
         messages.error(request, NOT_RECORDED)
         return HttpResponseRedirect(back)
@@ -209,10 +209,10 @@ def _send(visit: Visit, draft: Draft, message: Message) -> HttpResponseBase:
     return HttpResponseRedirect(back)
 
 
-def _record(request: HttpRequest, draft: Draft, message: Message) -> Record:
+def _record(request: HttpRequest, alias: str, draft: Draft, message: Message) -> Record:
     model = ChannelPage if draft.target.what == "channel" else StreamPage
     said = f"publish, 1 asked, type={message.type!r:.200} id={message.event_id}"
-    return Record(request, model, message.topic, said, flag=ADDITION)
+    return Record(request, model, f"{message.topic}, bus {alias}", said, flag=ADDITION)
 
 
 def _told(published: Published) -> str:

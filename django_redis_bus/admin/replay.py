@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
@@ -21,6 +22,7 @@ from .acts import Act, Intent, conduct
 from .choosing import act_of, choice_of
 from .routing import Route
 from .visits import Visit
+from .whereabouts import whereabouts
 
 REFRESH_S = 2.0
 
@@ -79,6 +81,11 @@ class ReplayForm(forms.Form):
         max_value=999_999,
         help_text=gettext_lazy("Empty: as fast as the group takes them."),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        zone = {"zone": timezone.get_current_timezone_name()}
+        self.fields["at"].help_text = _("In the time zone %(zone)s.") % zone
 
     @property
     def since(self) -> str:
@@ -145,6 +152,8 @@ def _start(visit: Visit, topic: str, plan: Plan, form: ReplayForm) -> HttpRespon
     )
     remembered = [(_("Remember what they have handled, and pass over it"), ", ".join(plan.remembered))]
 
+    here = whereabouts(visit, topic, plan.group)
+
     def perform(given: dict[str, Any]) -> Acted:
         replaying.start(Asking(visit.bus, ACT_S), topic, plan, per_s=per_s, by=by)
         return Acted(done=plan.count.number)
@@ -152,19 +161,19 @@ def _start(visit: Visit, topic: str, plan: Plan, form: ReplayForm) -> HttpRespon
     intent = Intent(
         act=START,
         facts=[
-            (_("Stream"), topic),
-            (_("Group"), plan.group),
+            *here.facts,
             (_("From entry"), plan.since),
             (_("To entry"), plan.until),
             (_("Speed"), speed),
             *(remembered if plan.remembered else []),
         ],
-        about=f"{topic}, group {plan.group}",
+        about=here.about,
         how=f"since={plan.since} until={plan.until} per_s={per_s or 'any'}",
         model=StreamPage,
         count=lambda: plan.count,
         perform=perform,
         back=visit.url("replay", stream=topic, group=plan.group),
+        place=_("Replay"),
         pinned=[("until", plan.until)],
         nothing=_("There is nothing to replay: the group has read no entry that is still in the stream from there on."),
     )
@@ -175,16 +184,18 @@ def _cancel(visit: Visit, topic: str, group: str, found: Replay | None) -> HttpR
     def perform(given: dict[str, Any]) -> Acted:
         return Acted(done=int(replaying.cancel(Asking(visit.bus, ACT_S), topic, group)))
 
+    here = whereabouts(visit, topic, group)
     done = f"{found.done:,} / {found.total}" if found else ""
     intent = Intent(
         act=CANCEL,
-        facts=[(_("Stream"), topic), (_("Group"), group), (_("Handed to the group so far"), done)],
-        about=f"{topic}, group {group}",
+        facts=[*here.facts, (_("Handed to the group so far"), done)],
+        about=here.about,
         how=f"at {found.at or found.since}" if found else "",
         model=StreamPage,
         count=lambda: Count(int(found is not None)),
         perform=perform,
         back=visit.url("replay", stream=topic, group=group),
+        place=_("Replay"),
         nothing=_("There is no replay any more."),
     )
     return conduct(visit, intent)

@@ -102,6 +102,8 @@ def _republish(visit: Visit, form: RepublishForm) -> HttpResponseBase:
         count=count,
         perform=perform,
         back=_outbox(visit),
+        place=_("Outbox"),
+        object_id="",
         pinned=[("until", str(until_ms))],
         nothing=_("Nothing was done: no row of that bus was sent since then, or none is kept any more."),
     )  # fmt: skip

@@ -8,6 +8,8 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from ..operations import rates, streams
+from ..operations.health import Finding
+from ..operations.overview import stream_findings
 from ..operations.rates import Minute
 from ..operations.streams import StreamReport
 from ..operations.values import Page
@@ -29,10 +31,13 @@ def shown_all(visit: Visit, page: Page[StreamReport]) -> TemplateResponse:
 
 def show(visit: Visit) -> TemplateResponse:
     topic = visit.needed("stream")
-    return shown(visit, streams.stream(visit.asking, topic), rates.minutes(visit.asking, [topic]))
+    report = streams.stream(visit.asking, topic)
+    return shown(visit, report, rates.minutes(visit.asking, [topic]), stream_findings(visit.asking, [report]))
 
 
-def shown(visit: Visit, report: StreamReport, minutes: Sequence[Minute]) -> TemplateResponse:
+def shown(
+    visit: Visit, report: StreamReport, minutes: Sequence[Minute], findings: Sequence[Finding] = ()
+) -> TemplateResponse:
     """Return the page of one stream."""
     return visit.page(
         "stream.html",
@@ -40,6 +45,7 @@ def shown(visit: Visit, report: StreamReport, minutes: Sequence[Minute]) -> Temp
         crumbs=[(_("Streams"), visit.url("streams"))],
         refresh_s=REFRESH_S,
         stream=report,
+        findings=findings,
         chart=charts.throughput(minutes),
     )
 

@@ -11,6 +11,7 @@ from django.db import DatabaseError, connections, models, router
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.functional import cached_property
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from ..core.exceptions import ConfigurationError
@@ -37,6 +38,8 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     paginator = BoundedPaginator
     show_full_result_count = False
+    # A count for each value of each filter reads the table as often.
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     # By the primary key alone: by anything else a database would sort the whole table.
     sortable_by = ()
@@ -66,6 +69,7 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "bus_alias": "",
             "bus_tabs": frame.tabs(),
             "bus_switch": [],
+            "title": capfirst(self.opts.verbose_name_plural),
             "database": self.database,
             "counted": COUNTED,
         }

@@ -21,6 +21,7 @@ from ..operations.values import Acted
 from .acts import Act, Intent, conduct
 from .routing import Route
 from .visits import Visit
+from .whereabouts import whereabouts
 
 TRIM = Act(
     name="trim",
@@ -106,17 +107,19 @@ def _trim(visit: Visit, topic: str, form: TrimForm) -> HttpResponseBase:
     def perform(given: dict[str, Any]) -> Acted:
         return Acted(done=trimming.trim(Asking(visit.bus, ACT_S), topic, retention))
 
+    here = whereabouts(visit, topic)
     keep = "–" if retention.count is None else f"{retention.count:,}"
     age = _age(retention) or "–"
     intent = Intent(
         act=TRIM,
-        facts=[(_("Stream"), topic), (_("Keep the newest"), keep), (_("Keep what is younger than"), age)],
-        about=topic,
+        facts=[*here.facts, (_("Keep the newest"), keep), (_("Keep what is younger than"), age)],
+        about=here.about,
         how=f"keep={keep} age={age}",
         model=StreamPage,
         count=partial(trimming.removable, visit.asking, topic, retention),
         perform=perform,
         back=visit.url("trim", stream=topic),
+        place=_("Trim"),
         nothing=_("There is nothing to remove: all that is there is to stay, or is still needed by a group."),
     )
     return conduct(visit, intent)

@@ -113,12 +113,25 @@ def send(bus: Bus, message: Message, *, within_s: float) -> Published:
     return result
 
 
-def as_sent(message: Message) -> tuple[tuple[str, str], ...]:
-    """Return the fields of an event as they will stand on the wire, name and value; the data as JSON if it is JSON."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """An event as it will stand on the wire, readable.
+
+    Attributes:
+        attributes: the fields of an entry beside its data, name and value; () for a message over a channel.
+        body: the data of an entry, or the whole message.
+    """
+
+    attributes: tuple[tuple[str, str], ...]
+    body: str
+
+
+def as_sent(message: Message) -> Sent:
+    """Return an event as it will stand on the wire."""
     if message.live is not None:
-        return (("", _readable(message.fields[0])),)
-    pairs = zip(message.fields[::2], message.fields[1::2], strict=True)
-    return tuple((_text(name), _readable(value)) for name, value in pairs)
+        return Sent(attributes=(), body=_readable(message.fields[0]))
+    *pairs, (_, body) = zip(message.fields[::2], message.fields[1::2], strict=True)
+    return Sent(attributes=tuple((_text(name), printable(_text(value))) for name, value in pairs), body=_readable(body))
 
 
 def data_path(error: PayloadError) -> tuple[str, str]:

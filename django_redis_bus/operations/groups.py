@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 
 from .. import registry
 from ..core.exceptions import BusError
 from ..transport.group import ALIVE_MS
-from .looking import ConsumerSeen, GroupNoted, GroupSeen, StreamSeen, id_ms
+from .asking import Asking
+from .looking import ConsumerSeen, GroupNoted, GroupSeen, StreamSeen, groups_noted, id_ms
 from .pausing import Pause
 from .records import Record
 from .replaying import Replay
@@ -139,6 +140,19 @@ def group_reports(
         pause = pauses.get((name, ""))
         found.append(GroupReport(name=name, exists=False, handlers=tuple(declared), unread=unread, pause=pause))
     return tuple(sorted(found, key=lambda group: group.name))
+
+
+def consumers(asking: Asking, groups: Sequence[tuple[str, str]]) -> list[tuple[ConsumerReport, ...]]:
+    """Return the consumers of each of these groups, live ones first; () for a group that cannot be read.
+
+    Args:
+        groups: topic and group.
+
+    Raises BusError if Redis cannot be asked at all.
+    """
+    noted = groups_noted(asking, groups, whole=True)
+    now_ms = asking.now_ms()
+    return [_consumers(each, now_ms) if isinstance(each, GroupNoted) else () for each in noted]
 
 
 def _group(

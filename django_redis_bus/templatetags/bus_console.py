@@ -37,7 +37,7 @@ def bus_url(context: template.Context, name: str, **query: object) -> str:
 def bus_when(at: datetime | None) -> SafeString:
     """Return a moment in the user's time zone, to the second; its ISO form for machines and for who points at it."""
     if at is None:
-        return format_html("–")
+        return SafeString("–")
     local = localtime(at)
     shown = f"{date_format(local, 'SHORT_DATE_FORMAT')} {local:%H:%M:%S}"
     return format_html('<time datetime="{0}" title="{0}">{1}</time>', local.isoformat(timespec="milliseconds"), shown)
@@ -68,7 +68,7 @@ def duration(seconds: float | None) -> str:
         return "–"
     if seconds < 0:
         seconds = 0.0
-    if seconds < 1:
+    if seconds < 0.9995:
         return _("%(count)s ms") % {"count": round(seconds * 1000)}
     left = round(seconds)
     parts = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from django_redis_bus.admin.overview import Worker
 from django_redis_bus.core.config import Retention
 from django_redis_bus.operations.channels import ChannelReport, ChannelsReport, Heard, ListenerReport
 from django_redis_bus.operations.health import Finding
@@ -83,6 +84,10 @@ def a_server(**said: Any) -> Server:
 def an_overview(*streams: StreamReport, findings: tuple[Finding, ...] = (), **said: Any) -> Overview:
     given = {"alias": "default", "server": a_server(), "minutes": an_hour(), "circuit": "closed"}
     return Overview(**(given | {"streams": Page(items=streams), "findings": findings} | said))
+
+
+def a_worker(topic: str = "events:order", group: str = "billing", **said: Any) -> Worker:
+    return Worker(topic=topic, group=group, consumer=a_consumer(**said))
 
 
 def a_finding(**said: Any) -> Finding:
