@@ -129,6 +129,18 @@ def test_waiting_goes_on_while_redis_is_away(ward: Ward, monkeypatch: pytest.Mon
     assert len(said) == 5
 
 
+def test_ctrl_c_ends_the_showing_and_not_the_replay(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bus_replay, "sleep", interrupted)
+
+    ran = run("bus_replay", *HERE, "--from", "all", "--yes", "--wait")
+
+    assert (ran.code, ran.error) == (1, "Watched no longer. The replay goes on; --cancel ends it.")
+    assert ward.client.exists(ward.keys.replay)
+
+
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [

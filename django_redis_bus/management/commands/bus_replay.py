@@ -73,13 +73,13 @@ class Command(BaseCommand):
         what = f"replay from {plan.since} to {plan.until}{_limit(begun)}"
         tell(operator(), what, f"{topic}, group {group} on {bus_of(options).clients.where}", f"begun, {these}")
         if options["wait"]:
-            self._wait(topic, group, options)
+            self._watch(topic, group, options)
         else:
             write(self, options, begun, f"Begun: {these}. See how far it is: --status.")
 
     def _status(self, topic: str, group: str, options: dict[str, Any]) -> None:
         if options["wait"]:
-            self._wait(topic, group, options)
+            self._watch(topic, group, options)
             return
         found = replaying.replay(visit(options), topic, group)
         if found is None:
@@ -102,6 +102,12 @@ class Command(BaseCommand):
             found,
             f"{'Forgotten' if found.is_over else 'Cancelled'}: {said}. What the group has got stays with it.",
         )
+
+    def _watch(self, topic: str, group: str, options: dict[str, Any]) -> None:
+        try:
+            self._wait(topic, group, options)
+        except KeyboardInterrupt:
+            raise CommandError("Watched no longer. The replay goes on; --cancel ends it.") from None
 
     def _wait(self, topic: str, group: str, options: dict[str, Any]) -> None:
         moved, before, is_away, hinted = monotonic(), -1, False, False
