@@ -87,12 +87,8 @@ def _answer(request: HttpRequest, *, site: AdminSite, route: Route) -> HttpRespo
 
 def _alias(given: str) -> str:
     """Return the bus that is meant. Raises ConfigurationError."""
-    known = list(buses)
-    if given in known:
-        return given
-    if given:
-        problem = _("There is no bus %(alias)r.") % {"alias": given}
-        raise ConfigurationError(f"{problem} {did_you_mean(given, known).strip()}")
-    if not known:
-        raise ConfigurationError(_("No bus is configured: REDIS_BUS in the settings is empty."))
-    return "default" if "default" in known else known[0]
+    alias, known = given or "default", list(buses)
+    if alias not in known:
+        problem = _("There is no bus %(alias)r.") % {"alias": alias}
+        raise ConfigurationError(f"{problem} {did_you_mean(alias, known).strip()}")
+    return alias

@@ -7,9 +7,10 @@ from time import monotonic
 from typing import Any
 
 from ..bus import Bus
-from ..core.exceptions import BusError, Unavailable
+from ..core.exceptions import BusError, ConfigurationError, Unavailable
 from ..core.keys import GroupKeys, stream_key
 from ..transport import commands
+from ..transport.clients import check_url
 from ..transport.scripts import script
 
 PAGE_S = 1.5
@@ -24,9 +25,17 @@ class Asking:
     Args:
         bus: to ask.
         within_s: for everything that is asked; then each question raises Unavailable at once.
+
+    Raises ConfigurationError for a LOCATION that is no URL: the system checks are not run by every server.
     """
 
     def __init__(self, bus: Bus, within_s: float = PAGE_S) -> None:
+        try:
+            check_url(bus.config.location)
+        except ValueError:
+            raise ConfigurationError(
+                f"REDIS_BUS[{bus.alias!r}]['LOCATION'] cannot be read as a URL, such as redis://127.0.0.1:6379/0."
+            ) from None  # whose text may hold a password
         self.bus = bus
         self.config = bus.config
         self._until = monotonic() + within_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -35,7 +36,7 @@ def test_who_has_not_logged_in_is_asked_to(name: str, db: None, at: At) -> None:
 
 
 @pytest.mark.parametrize("route", ALL_ROUTES, ids=lambda route: route.name)
-def test_who_is_no_staff_is_asked_to_log_in_whatever_he_may(route: object, staff: Staff, at: At) -> None:
+def test_who_is_no_staff_is_asked_to_log_in_whatever_he_may(route: Any, staff: Staff, at: At) -> None:
     assert staff(*RIGHTS, is_staff=False).get(at(route.name)).status_code == 302
     assert staff(is_superuser=True, is_active=False).get(at(route.name)).status_code == 302
 
@@ -43,7 +44,7 @@ def test_who_is_no_staff_is_asked_to_log_in_whatever_he_may(route: object, staff
 @pytest.mark.parametrize("route", ALL_ROUTES, ids=lambda route: route.name)
 @pytest.mark.parametrize("rights", [(), ("see_payloads",), ("operate_bus", "destroy_bus", "see_payloads")])
 def test_staff_without_the_right_to_see_enter_no_page(
-    route: object, rights: tuple[str, ...], staff: Staff, at: At
+    route: Any, rights: tuple[str, ...], staff: Staff, at: At
 ) -> None:
     client = staff(*rights)
     assert client.get(at(route.name)).status_code == 403
@@ -89,7 +90,7 @@ def test_rights_are_nothing_without_the_right_to_see(person: Callable[..., User]
 @pytest.mark.parametrize(
     "route", [each for each in ALL_ROUTES if "POST" not in each.methods], ids=lambda each: each.name
 )
-def test_pages_to_read_answer_no_other_method(route: object, staff: Staff, at: At) -> None:
+def test_pages_to_read_answer_no_other_method(route: Any, staff: Staff, at: At) -> None:
     client = staff(*RIGHTS)
     for method in (client.post, client.put, client.patch, client.delete):
         answer = method(at(route.name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 from django.urls import reverse
@@ -81,8 +82,9 @@ def test_the_rest_of_the_admin_does_not_ask_redis(staff: Staff, bus_settings: Se
 def test_a_refused_password_is_said_and_not_shown(
     staff: Staff, at: At, bus_settings: Settings, own_server: Callable[..., Server]
 ) -> None:
-    server = own_server(args=("--requirepass", "the-right-one"))
-    bus_settings(LOCATION=f"unix://:the-wr0ng-one@{server.socket_path}")
+    server = own_server()
+    server.client().acl_setuser("ada", enabled=True, passwords=["+the-right-one"], keys=["*"], commands=["+@all"])
+    bus_settings(LOCATION=f"unix://ada:the-wr0ng-one@{server.socket_path}")
     answer = staff("see_bus").get(at("overview"))
     text = answer.content.decode()
     assert answer.status_code == 503
@@ -94,8 +96,9 @@ def test_a_refused_password_is_said_and_not_shown(
 def test_the_password_of_a_redis_that_answers_is_not_shown_either(
     staff: Staff, at: At, bus_settings: Settings, own_server: Callable[..., Server]
 ) -> None:
-    server = own_server(args=("--requirepass", "the-right-one"))
-    bus_settings(LOCATION=f"unix://:the-right-one@{server.socket_path}")
+    server = own_server()
+    server.client().acl_setuser("ada", enabled=True, passwords=["+the-right-one"], keys=["*"], commands=["+@all"])
+    bus_settings(LOCATION=f"unix://ada:the-right-one@{server.socket_path}")
     client = staff(is_superuser=True)
     for name, query in PAGES.items():
         answer = client.get(at(name, **query))
@@ -103,7 +106,7 @@ def test_the_password_of_a_redis_that_answers_is_not_shown_either(
         assert "the-right-one" not in answer.content.decode()
 
 
-def test_settings_that_cannot_work_are_said(staff: Staff, at: At, settings: object) -> None:
+def test_settings_that_cannot_work_are_said(staff: Staff, at: At, settings: Any) -> None:
     settings.REDIS_BUS = {"default": {"LOCATION": "redis://ada:s3cr3t@host:port"}}
     answer = staff("see_bus").get(at("overview"))
     assert answer.status_code == 400
@@ -129,7 +132,7 @@ def test_a_place_that_is_none_and_a_name_that_lacks_are_said(staff: Staff, at: A
 
 
 def test_looking_changes_nothing_in_redis(
-    staff: Staff, at: At, redis_client: object, prefix: str, declare: Callable[..., object]
+    staff: Staff, at: At, redis_client: Any, prefix: str, declare: Callable[..., object]
 ) -> None:
     stream = declare()
     stream.publish({"id": 1})

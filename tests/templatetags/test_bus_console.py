@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.utils.translation import override
@@ -70,7 +71,7 @@ def test_an_id_tells_when_its_entry_was_added() -> None:
     assert tags.id_moment("1764403200000-5") == datetime(2025, 11, 29, 8, tzinfo=UTC)
 
 
-def test_a_moment_is_shown_in_the_users_time_zone_and_kept_whole_for_machines(settings: object) -> None:
+def test_a_moment_is_shown_in_the_users_time_zone_and_kept_whole_for_machines(settings: Any) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
     shown = tags.bus_when(datetime(2025, 11, 29, 8, 0, 1, tzinfo=UTC))
     assert 'datetime="2025-11-29T09:00:01.000+01:00"' in shown

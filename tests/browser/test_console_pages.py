@@ -1,0 +1,137 @@
+"""The console's pages in a browser, under the shop's strict Content-Security-Policy: they update, and fit a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.example.conftest import Shop
+from tests.example.test_shop import PLACE
+
+from .conftest import Page, Web
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("consumer")]
+
+CONSOLE = "admin/django_redis_bus/"
+TAIL = CONSOLE + "streampage/entries/?stream=events:order&live=1"
+PAGES = (
+    "overview/",
+    "streampage/",
+    "streampage/stream/?stream=events:order",
+    "streampage/entries/?stream=events:order",
+    "channelpage/",
+    "channelpage/channel/?channel=board",
+)
+STAFF = "from django.contrib.auth.models import User\nUser.objects.filter(username='ada').exists() or "
+ADA = PLACE + "ada = Customer.objects.get_or_create(name='Ada', email='ada@example.com')[0]\nprint(place().pk)"
+
+
+@pytest.fixture
+def log_in(open_page: Callable[..., Page], web: Web, shop: Shop) -> Callable[..., Page]:
+    """A factory of browsers in which a superuser has entered the admin."""
+    shop.python(STAFF + "User.objects.create_superuser('ada', password='ada')")
+
+    def make(path: str, **options: object) -> Page:
+        page = open_page(None, **options)
+        # The admin has no icon, and a browser asks for one.
+        page.route("**/favicon.ico", lambda route: route.fulfill(status=204))
+        page.goto(web.url("admin/login/?next=/admin/"))
+        page.fill("#id_username", "ada")
+        page.fill("#id_password", "ada")
+        page.click("input[type=submit]")
+        page.goto(web.url(path))
+        return page
+
+    return make
+
+
+def newest(page: Page) -> str:
+    return str(page.locator(".bus-list > li").first.get_attribute("id"))
+
+
+def test_the_live_tail_shows_what_comes_and_keeps_what_is_open(log_in: Callable[..., Page], shop: Shop) -> None:
+    # Given a live tail, with an entry open and the keyboard on it
+    shop.python(ADA)
+    page = log_in(TAIL)
+    page.get_by_text("Updates by itself", exact=True).wait_for()
+    first = newest(page)
+    page.locator(f"#{first} summary").focus()
+    page.keyboard.press("Enter")
+    page.locator(f"#{first} .bus-data").wait_for()
+    # When an order is placed
+    shop.python(ADA)
+    page.wait_for_function("first => document.querySelector('.bus-list > li').id !== first", arg=first)
+    # Then it is shown, and the other is open as it was, with the keyboard on it
+    assert page.locator(f"#{first} details").get_attribute("open") is not None
+    assert page.evaluate("document.activeElement.closest('li').id") == first
+    assert page.locator("li.bus-fresh").count() >= 1
+
+
+def test_updates_pause_by_a_button_and_while_somebody_types(log_in: Callable[..., Page], shop: Shop) -> None:
+    # Given
+    shop.python(ADA)
+    page = log_in(TAIL)
+    button = page.get_by_role("button", name="Pause updates")
+    # When
+    button.click()
+    # Then
+    page.get_by_text("Paused", exact=True).wait_for()
+    assert page.locator("#bus-pause").get_attribute("aria-pressed") == "true"
+    page.get_by_role("button", name="Go on updating").click()
+    page.get_by_text("Updates by itself", exact=True).wait_for()
+    page.get_by_label("Key", exact=True).focus()
+    page.get_by_text("Waits while you type", exact=True).wait_for()
+    page.get_by_label("Key", exact=True).blur()
+    page.get_by_text("Updates by itself", exact=True).wait_for()
+
+
+def test_an_update_that_fails_is_said_and_what_was_there_stays(
+    log_in: Callable[..., Page], shop: Shop, web: Web
+) -> None:
+    # Given
+    shop.python(ADA)
+    page = log_in(TAIL)
+    first = newest(page)
+    # When the web server goes
+    web.stop()
+    page.get_by_text("The last update failed", exact=False).wait_for()
+    # Then what was there stays, until it comes back
+    assert newest(page) == first
+    web.start()
+    page.get_by_text("Updates by itself", exact=True).wait_for()
+
+
+@pytest.mark.parametrize("direction", ["ltr", "rtl"])
+def test_nothing_is_wider_than_a_phone(log_in: Callable[..., Page], shop: Shop, web: Web, direction: str) -> None:
+    shop.python(ADA)
+    page = log_in(CONSOLE + PAGES[0], viewport={"width": 390, "height": 844})
+    for path in PAGES:
+        page.goto(web.url(CONSOLE + path))
+        page.evaluate("direction => document.documentElement.dir = direction", direction)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+
+
+def test_everything_is_reached_by_keyboard_and_has_a_name(log_in: Callable[..., Page], shop: Shop, web: Web) -> None:
+    shop.python(ADA)
+    page = log_in(CONSOLE + PAGES[0])
+    for path in PAGES:
+        page.goto(web.url(CONSOLE + path))
+        nameless = page.evaluate(
+            """[...document.querySelectorAll(
+                 '#content :is(a[href], button, input:not([type=hidden]), select, summary, [tabindex])')]
+               .filter((each) => !(each.textContent.trim() || each.ariaLabel || each.value || each.labels?.length ||
+                                   each.getAttribute('aria-labelledby') || each.hidden))
+               .map((each) => each.outerHTML)"""
+        )
+        assert nameless == [], path
+
+
+def test_without_javascript_everything_is_there(log_in: Callable[..., Page], shop: Shop, web: Web) -> None:
+    shop.python(ADA)
+    page = log_in(TAIL, java_script_enabled=False)
+    assert page.locator(".bus-list > li").count() >= 1
+    assert page.get_by_role("link", name="Refresh").get_attribute("href").endswith("live=1")
+    assert not page.locator("#bus-pause").is_visible()
+    page.goto(web.url(CONSOLE + "overview/"))
+    assert page.locator(".bus-chart svg").is_visible()
