@@ -17,8 +17,6 @@ ONLY_FOR = b"bus_only_for"
 """First field of a copy that is for one consumer group alone, whose name is its value. The entry follows it."""
 # RFC 9110, 8.4.1.2: what HTTP calls "deflate" is the zlib format.
 COMPRESSED = "deflate"
-ONLY_FOR = b"bus_only_for"
-"""The first field of an entry that is for one consumer group alone: its value names the group."""
 
 
 def encode(

@@ -48,7 +48,7 @@ class Asking:
         left = self._until - monotonic()
         if left <= 0:
             raise Unavailable(f"{self.bus.clients.where} took longer than {self._within_s:g} s")
-        return left
+        return max(round(left, 3), 0.001)  # messages tell it
 
     @property
     def is_over(self) -> bool:

@@ -82,12 +82,14 @@ class Walk:
 
     Attributes:
         following: the id to go on at; None at the end.
+        last: the id that was passed last; "" before the first.
         looked_at: how many entries were passed.
         is_over: the end is reached, or the bound.
     """
 
     def __init__(self, asking: Asking, topic: str, place: str, direction: Direction) -> None:
         self.following: str | None = place
+        self.last = ""
         self.looked_at = 0
         self._asking = asking
         self._key = asking.key(topic)
@@ -101,7 +103,7 @@ class Walk:
             return True
         return self.looked_at > 0 and self._asking.is_over
 
-    def step(self, most: int) -> Iterator[Raw]:
+    def step(self, most: int = LONGEST_STEP) -> Iterator[Raw]:
         """Yield the next entries, about `most` of them or fewer. Raises BusError."""
         average = self._bytes / self.looked_at if self.looked_at else STEP_BYTES / FIRST_STEP
         asked = max(1, min(most, LOOKED_AT - self.looked_at, LONGEST_STEP, int(STEP_BYTES / max(average, 1))))
@@ -115,12 +117,13 @@ class Walk:
         for entry_id, flat in found if self._ended else found[:-1]:
             self.looked_at += 1
             self._bytes += sum(map(len, flat))
-            self.following = None if self._ended and entry_id == last else _next(entry_id.decode(), self._upwards)
+            self.last = entry_id.decode()
+            self.following = None if self._ended and entry_id == last else beside(self.last, upwards=self._upwards)
             yield entry_id, flat
 
 
-def _next(entry_id: str, upwards: bool) -> str | None:
-    """Return the id that follows in this direction, None if there is none."""
+def beside(entry_id: str, *, upwards: bool) -> str | None:
+    """Return the next higher or lower id, None if there is none."""
     ms, sequence = map(int, entry_id.split("-"))
     if upwards:
         return f"{ms}-{sequence + 1}" if sequence < _LAST else f"{ms + 1}-0" if ms < _LAST else None

@@ -17,6 +17,7 @@ AHEAD_MS = 60_000
 LATE_S = 300.0
 """Events that are older than this should have been handled."""
 MANY_RETRIES = 100
+NAME_CHARS = 500
 
 _Make = Callable[[Level, str, str, str], Finding]
 
@@ -28,7 +29,7 @@ def of_stream(report: StreamReport, *, key: str, now_ms: int) -> Iterator[Findin
         key: of the stream in Redis.
         now_ms: by the server's clock.
     """
-    topic, typed, key = printable(report.topic), _typed(report.topic), _typed(key)
+    topic, typed, key = _shown(report.topic), _typed(report.topic), _typed(key)
     if report.trouble:
         yield _unreadable(report, key)
         return
@@ -49,7 +50,8 @@ def of_stream(report: StreamReport, *, key: str, now_ms: int) -> Iterator[Findin
             id="dead",
             topic=report.topic,
             title=f"Stream {topic} has {_number(report.dead, 'dead letter')}.",
-            hint=f"manage.py bus_dead list {typed} says why; mend the cause, then: manage.py bus_dead redrive {typed}",
+            hint=f"manage.py bus_dead list {typed} says why; mend the cause, then: "
+            f"manage.py bus_dead redrive {typed} --all",
         )
     for group in report.groups:
         yield from _of_group(report, group, key)
@@ -57,7 +59,7 @@ def of_stream(report: StreamReport, *, key: str, now_ms: int) -> Iterator[Findin
 
 def _unreadable(report: StreamReport, key: str) -> Finding:
     wrong_type = report.exists
-    topic = printable(report.topic)
+    topic = _shown(report.topic)
     return Finding(
         level="error",
         id="wrong-type" if wrong_type else "refused",
@@ -71,7 +73,7 @@ def _unreadable(report: StreamReport, key: str) -> Finding:
 
 def _of_group(report: StreamReport, group: GroupReport, key: str) -> Iterator[Finding]:
     def finding(level: Level, name: str, title: str, hint: str) -> Finding:
-        place = f"Stream {printable(report.topic)}, group {printable(group.name)}"
+        place = f"Stream {_shown(report.topic)}, group {_shown(group.name)}"
         return Finding(level=level, id=name, topic=report.topic, group=group.name, title=f"{place}: {title}", hint=hint)
 
     yield from _paused(group, finding)
@@ -110,8 +112,8 @@ def _paused(group: GroupReport, finding: _Make) -> Iterator[Finding]:
     for pause in (group.pause, *(handler.pause for handler in group.handlers)):
         if pause is not None:
             what = f"handler {pause.handler} is" if pause.handler else "it is"
-            by = f" by {printable(pause.by)}" if pause.by else ""
-            why = f": {printable(pause.why)}" if pause.why else ""
+            by = f" by {_shown(pause.by)}" if pause.by else ""
+            why = f": {_shown(pause.why)}" if pause.why else ""
             yield finding("warning", "paused", f"{what} paused{by}{why}.", "Resume it in admin when that is over.")
 
 
@@ -161,7 +163,11 @@ def _exceeds(report: StreamReport) -> bool:
 
 def _typed(name: str) -> str:
     """Return a name as it can be typed in a shell, whoever has given it."""
-    return quote(printable(name))
+    return quote(_shown(name))
+
+
+def _shown(name: str) -> str:
+    return printable(name[:NAME_CHARS])
 
 
 def _number(number: int, what: str) -> str:

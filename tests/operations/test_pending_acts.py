@@ -167,8 +167,8 @@ def test_retry_now(ward: Ward) -> None:
 
     assert retry(ward, [waiting, held]) == Acted(done=2)
 
-    assert [entry_id for entry_id, _ in taken(ward)] == [waiting, held]
     assert [ward.note(waiting), ward.note(held)] == notes
+    assert [entry_id for entry_id, _ in taken(ward)] == [waiting, held]
 
 
 @pytest.mark.parametrize(
