@@ -12,7 +12,7 @@ import msgspec
 
 from .. import consuming, registry
 from ..core.attributes import split_version
-from ..core.envelope import DATA
+from ..core.envelope import DATA, ONLY_FOR
 from ..core.exceptions import UnreadableEntry
 from ..core.payloads import Payloads
 from ..core.policy import Reason
@@ -29,7 +29,6 @@ TEXT_CHARS = 500
 """So much of an attribute."""
 ATTRIBUTES = 100
 """So many of them."""
-ONLY_FOR = b"bus_only_for"
 NO_MOMENT_MS = 1_000_000_000_000
 """Ids below this (2001) are numbers that somebody has given, and no moments."""
 FAILED = "The handler failed."

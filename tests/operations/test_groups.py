@@ -71,6 +71,19 @@ def test_counting_has_a_bound(scene: Scene, whole: bool, bound: int) -> None:
     assert str(report.groups[0].behind) == f"≥ {bound:,}"
 
 
+def test_counting_for_many_groups_has_one_bound(scene: Scene) -> None:
+    first = scene.add()[0]
+    scene.client.eval("for i = 1, 3000 do redis.call('XADD', KEYS[1], '*', 'n', i) end", 1, scene.key())
+    scene.client.xdel(scene.key(), scene.add()[0])
+    for n in range(5):
+        scene.group(str(n), start=first)
+
+    [report] = named(scene.asking(), ["events:order"])
+
+    assert [group.unread.at_least for group in report.groups] == [True] * 5
+    assert sum(group.unread.number for group in report.groups) == 2_000
+
+
 def test_counting_large_entries_ends_sooner(scene: Scene) -> None:
     first = scene.add()[0]
     fill = "for i = 1, 30 do redis.call('XADD', KEYS[1], '*', 'x', string.rep('x', 500000)) end"

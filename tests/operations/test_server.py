@@ -69,6 +69,8 @@ def test_a_managed_service_leaves_much_out(
 
     assert (found.snapshots, found.behind_s, found.aof) == (None, None, False)
     assert [finding.id for finding in of_server(found)] == []
+    process.client().save()
+    assert server(Scene(process.client(), prefix).asking()).snapshots is True
 
 
 def test_info_is_read_leniently() -> None:

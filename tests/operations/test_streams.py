@@ -9,6 +9,7 @@ import pytest
 
 from django_redis_bus.core.config import Retention
 from django_redis_bus.core.exceptions import Unavailable
+from django_redis_bus.core.keys import streams_key
 from django_redis_bus.operations.groups import GroupReport
 from django_redis_bus.operations.streams import StreamReport, named, stream, streams
 from django_redis_bus.operations.values import Count
@@ -66,7 +67,7 @@ def test_pages_follow_each_other(scene: Scene) -> None:
 
 def test_names_that_are_none_are_left_out(scene: Scene) -> None:
     scene.opened("", "x" * 501, "fine")
-    scene.client.sadd(f"{{{scene.prefix}}}:streams", b"\xff")
+    scene.client.sadd(streams_key(scene.prefix), b"\xff")
 
     assert "fine" in listed(scene)
     assert "x" * 501 not in listed(scene)
@@ -74,12 +75,39 @@ def test_names_that_are_none_are_left_out(scene: Scene) -> None:
 
 def test_a_list_of_names_that_is_no_set_does_not_matter(scene: Scene, declare: Declare) -> None:
     declare("events:order")
-    scene.client.set(f"{{{scene.prefix}}}:streams", "x")
+    scene.client.set(streams_key(scene.prefix), "x")
 
     assert "events:order" in listed(scene)
 
 
 # --- one stream
+
+
+def test_it_is_seen_on_each_server_program(
+    any_server: Server, bus_settings: Callable[..., None], prefix: str, declare: Declare
+) -> None:
+    bus_settings(LOCATION=any_server.url)
+    declare("events:order", retention=Retention(count=10))
+    scene = Scene(any_server.client(), prefix)
+    ids = scene.add(200, ago_ms=MINUTE_MS)
+    scene.group(read=190)
+    scene.beat()
+    scene.client.xack(scene.key(), "billing", *ids[:150])
+    scene.client.zadd(scene.keys("billing").retry, {ids[160]: 1})
+
+    report = stream(scene.asking(), "events:order")
+
+    [group] = report.groups
+    assert (report.length, report.added, report.first_id, report.last_id) == (200, 200, ids[0], ids[-1])
+    assert (group.pending, group.unread, group.retrying, group.due, group.alive) == (40, Count(10), 1, 1, 1)
+    assert (group.consumers[0].name, group.consumers[0].pending) == ("c", 40)
+    assert 100 <= report.removable.number <= 150  # what the group has not settled stays
+
+
+def test_nothing_is_removed_from_a_stream_that_nothing_declares(scene: Scene) -> None:
+    scene.add(3)
+
+    assert stream(scene.asking(), "events:order").removable == Count(0)
 
 
 def test_a_stream_tells_its_length_size_and_rate(scene: Scene) -> None:
@@ -129,7 +157,7 @@ def test_a_stream_that_is_not_permitted_is_told_and_breaks_nothing(
     scene.add(2, "closed")
     scene.group(topic="open", read=1)
     scene.opened("open", "closed")
-    allowed = [f"~{{{prefix}}}:*", f"~{scene.key('open')}", f"~{{{scene.key('open')}}}:*"]
+    allowed = [f"~{streams_key(prefix)}", f"~{scene.key('open')}", f"~{{{scene.key('open')}}}:*"]
     scene.client.execute_command("ACL", "SETUSER", "op", "on", ">secret", "+@all", "resetkeys", *allowed)
     bus_settings(LOCATION=server.url, OPTIONS={"username": "op", "password": "secret"})
 

@@ -6,7 +6,7 @@
 -- last delivered id, pending, unread, 1 if there may be more unread, lowest pending id or '', first unread id or '',
 -- ms when it last had a live consumer or ''}
 local most = tonumber(ARGV[1])
-local entries_left, bytes_left = 10 * most, 4000000 -- over all groups: counting reads whole entries
+local entries_left, bytes_left = 2 * most, 4000000 -- over all groups: counting reads whole entries
 local NEWEST, NEWEST_BYTES, PAGE, PAGE_BYTES = 50, 500000, 100, 500000
 
 local function tried(...)
