@@ -75,7 +75,7 @@ def conduct_chosen(frame: Frame, act: Act, rows: QuerySet[OutboxEvent], database
             act=act,
             facts=[
                 (_("Database"), database),
-                (_("Chosen"), _("all that match") if across else number_text(len(chosen))),
+                (_("Chosen"), picked),
             ],
             about=f"outbox of database {database}",
             how=how,
