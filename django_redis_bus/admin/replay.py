@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -42,7 +41,7 @@ CANCEL = Act(
     name="cancel",
     needs="operate",
     button=gettext_lazy("Cancel the replay"),
-    question=gettext_lazy("Cancel the replay?"),
+    question=gettext_lazy("Cancel the replay of %(subject)s?"),
     done=gettext_lazy("The replay is cancelled."),
     happens=gettext_lazy("It ends where it is."),
     spares=gettext_lazy("What it has handed to the group stays there and is handled."),
@@ -115,7 +114,8 @@ def show(visit: Visit) -> HttpResponseBase:
     if not form.is_valid():
         return shown(visit, topic, group, found, form)
     try:
-        plan = replaying.plan(visit.asking, topic, group, form.since)
+        # What the operator was shown is what is replayed, whatever the group has read since.
+        plan = replaying.plan(visit.asking, topic, group, form.since, until=choice_of(visit).until)
     except ConfigurationError as error:
         form.add_error("entry_id" if form.cleaned_data["whence"] == "id" else None, printable(str(error)))
         return shown(visit, topic, group, found, form)
@@ -144,13 +144,11 @@ def shown(visit: Visit, topic: str, group: str, found: Replay | None, form: Repl
 
 
 def _start(visit: Visit, topic: str, plan: Plan, form: ReplayForm) -> HttpResponseBase:
-    # What the operator was shown is what is replayed, whatever the group has read since.
-    plan = replace(plan, until=choice_of(visit).until or plan.until)
     per_s, by = form.cleaned_data["per_s"], printable(visit.request.user.get_username())
     speed = (
         _("%(rate)g entries per second at most") % {"rate": per_s} if per_s else _("as fast as the group takes them")
     )
-    remembered = [(_("Remember what they have handled, and pass over it"), ", ".join(plan.remembered))]
+    remembered = [(_("Pass over what they remember"), ", ".join(plan.remembered))]
 
     here = whereabouts(visit, topic, plan.group)
 
@@ -188,6 +186,7 @@ def _cancel(visit: Visit, topic: str, group: str, found: Replay | None) -> HttpR
     done = f"{found.done:,} / {found.total}" if found else ""
     intent = Intent(
         act=CANCEL,
+        subject=_("group “%(name)s”") % {"name": group},
         facts=[*here.facts, (_("Handed to the group so far"), done)],
         about=here.about,
         how=f"at {found.at or found.since}" if found else "",
