@@ -10,6 +10,7 @@ from importlib.metadata import version
 from statistics import median
 
 from .cases import Case, all_cases
+from .console import console_table
 from .databases import KINDS
 from .rig import Measure, Rig
 from .rooms import SCENES, fan_out_table, idle_table, slow_table
@@ -17,7 +18,7 @@ from .saving import frozen_table, save_table
 
 COMMANDS = (
     *("consume", "publish", "latency", "recovery", "cast", "listen", "relay"),
-    *("save", "frozen", "rooms", "slow", "idle"),
+    *("save", "frozen", "rooms", "slow", "idle", "console"),
 )
 LIVE = ("channels", "channels-redis", "uvicorn", "websockets")
 """Packages that are measured where there are sockets."""
@@ -54,7 +55,7 @@ def names(wanted: Collection[str], only: str) -> Iterator[str]:
     yield from (f"{what}: {kind}" for what in ("save", "frozen") if what in wanted for kind in KINDS if only in kind)
     if "rooms" in wanted:
         yield from (f"rooms: {scene.name}" for scene in SCENES if only in scene.name)
-    yield from (what for what in ("slow", "idle") if what in wanted and not only)
+    yield from (what for what in ("slow", "idle", "console") if what in wanted and not only)
 
 
 def installed(server: str, more: Collection[str]) -> str:
@@ -78,6 +79,8 @@ def tables(rig: Rig, rounds: int, wanted: Collection[str], only: str) -> Iterato
         yield slow_table(rig, rounds)
     if "idle" in wanted and not only:
         yield idle_table(rig, rounds)
+    if "console" in wanted and not only:
+        yield console_table(rig)
 
 
 def case_table(rig: Rig, rounds: int, cases: list[Case]) -> Iterator[str]:

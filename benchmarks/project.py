@@ -44,6 +44,37 @@ def setup_site(job: Job) -> None:
     _setup(job, apps, {}, ALLOWED_HOSTS=["127.0.0.1"], SECRET_KEY="bench", CHANNEL_LAYERS=layers)
 
 
+def setup_console(job: Job) -> None:
+    """Set up a site with Django admin and the console in it, and its tables."""
+    apps = [
+        *("django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"),
+        *("django.contrib.messages", "django.contrib.staticfiles", "django_redis_bus"),
+    ]
+    processors = ("django.template.context_processors.request", "django.contrib.auth.context_processors.auth")
+    _setup(
+        job,
+        apps,
+        {},
+        SECRET_KEY="bench",
+        ALLOWED_HOSTS=["testserver"],
+        ROOT_URLCONF="benchmarks.console_urls",
+        STATIC_URL="static/",
+        MIDDLEWARE=[
+            "django.contrib.sessions.middleware.SessionMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "django.contrib.messages.middleware.MessageMiddleware",
+        ],
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "APP_DIRS": True,
+                "OPTIONS": {"context_processors": [*processors, "django.contrib.messages.context_processors.messages"]},
+            }
+        ],
+    )
+    _make_tables()
+
+
 def _setup(job: Job, apps: list[str], bus: dict[str, Any] | None, **more: Any) -> None:
     database = job.database or MEMORY
     if database["ENGINE"] == "django.db.backends.mysql":
