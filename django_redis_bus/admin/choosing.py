@@ -58,7 +58,7 @@ def choice_of(visit: Visit) -> Choice:
     for each in ids:
         if not _ID.fullmatch(each):
             raise ConfigurationError(_("“%(id)s” is no entry id.") % {"id": each})
-    return Choice(ids=ids, after=after)
+    return Choice(ids=ids, until=until, after=after)
 
 
 def act_of(visit: Visit, acts: Mapping[str, Act]) -> Act:

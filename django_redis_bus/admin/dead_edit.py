@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.admin.models import CHANGE
+from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
@@ -22,7 +23,6 @@ from ..operations.shapes import Shape
 from ..operations.values import Acted, Count
 from .acts import CONFIRMED, Act, Intent, conduct
 from .payload_form import WHOLE, PayloadForm
-from .rights import Rights
 from .routing import Route
 from .visits import Visit
 from .whereabouts import whereabouts
@@ -51,7 +51,9 @@ class WhoForm(forms.Form):
 
 def show(visit: Visit) -> HttpResponseBase:
     topic, dead_id = visit.needed("stream"), visit.needed("id")
-    letter = dead.letter(visit.asking, topic, dead_id, payloads=True) if may_edit(visit.rights) else None
+    if not (visit.rights.payloads and visit.rights.operate):  # to correct it he has to see it, and to send it
+        raise PermissionDenied
+    letter = dead.letter(visit.asking, topic, dead_id, payloads=True)
     found = editable(visit.asking, topic, dead_id)
     if letter is None or found is None:
         raise Http404(_("There is no such dead letter, or no longer: it may have been redriven or discarded."))
@@ -72,11 +74,6 @@ def show(visit: Visit) -> HttpResponseBase:
     if form.errors:
         return shown(visit, topic, letter, found, form)
     return _resend(visit, topic, letter, form)
-
-
-def may_edit(rights: Rights) -> bool:
-    """Return whether somebody may correct a payload: he has to see it, and to send it."""
-    return rights.payloads and rights.operate
 
 
 def shown(visit: Visit, topic: str, letter: DeadLetter, found: Editable, form: PayloadForm) -> HttpResponseBase:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -115,7 +114,8 @@ def show(visit: Visit) -> HttpResponseBase:
     if not form.is_valid():
         return shown(visit, topic, group, found, form)
     try:
-        plan = replaying.plan(visit.asking, topic, group, form.since)
+        # What the operator was shown is what is replayed, whatever the group has read since.
+        plan = replaying.plan(visit.asking, topic, group, form.since, until=choice_of(visit).until)
     except ConfigurationError as error:
         form.add_error("entry_id" if form.cleaned_data["whence"] == "id" else None, printable(str(error)))
         return shown(visit, topic, group, found, form)
@@ -144,8 +144,6 @@ def shown(visit: Visit, topic: str, group: str, found: Replay | None, form: Repl
 
 
 def _start(visit: Visit, topic: str, plan: Plan, form: ReplayForm) -> HttpResponseBase:
-    # What the operator was shown is what is replayed, whatever the group has read since.
-    plan = replace(plan, until=choice_of(visit).until or plan.until)
     per_s, by = form.cleaned_data["per_s"], printable(visit.request.user.get_username())
     speed = (
         _("%(rate)g entries per second at most") % {"rate": per_s} if per_s else _("as fast as the group takes them")

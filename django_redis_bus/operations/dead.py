@@ -155,15 +155,15 @@ def resend(asking: Asking, topic: str, dead_id: str, data: Any, *, everyone: boo
     return Published(topic=topic, event_id=event_id or added.decode(), entry_id=added.decode())
 
 
-def export(asking: Asking, topic: str, match: Match, *, payloads: bool) -> Iterator[str]:
-    """Yield matching dead letters as JSON, one per line, the oldest first, at most AT_ONCE.
+def export(asking: Asking, topic: str, match: Match, *, payloads: bool, after: str = "") -> Iterator[str]:
+    """Yield matching dead letters as JSON, one per line, the oldest first, at most AT_ONCE, only those behind `after`.
 
     Each line is an object and so begins with a brace, and no text in it begins as a formula does, so no spreadsheet
     takes it for one: see exporting.Exporting. Raises BusError.
     """
     exporting = Exporting(asking, topic, payloads=payloads)
     written = 0
-    for _, letters, _ in walk(asking, topic, match, Showing(asking, topic, payloads=payloads)):
+    for _, letters, _ in walk(asking, topic, match, Showing(asking, topic, payloads=payloads), after=after):
         for dead_id, one in letters[: AT_ONCE - written]:
             yield exporting.line(dead_id, one)
         written += len(letters)

@@ -59,16 +59,18 @@ class Replay:
     is_over: bool
 
 
-def plan(asking: Asking, topic: str, group: str, since: str) -> Plan:
+def plan(asking: Asking, topic: str, group: str, since: str, *, until: str = "") -> Plan:
     """Return what a replay would do; changes nothing.
 
     Args:
         since: "all", an entry id, or a time with its zone ("2026-11-22T08:00:00Z"). It is replayed itself.
+        until: no entry after this id, of an earlier plan; "" for all that the group has read so far.
 
     Raises ConfigurationError if the group does not exist or `since` is no place, BusError.
     """
     first = _first(since)
-    until = _read_so_far(asking, topic, group)
+    read = _read_so_far(asking, topic, group)
+    until = min(until or read, read, key=_place)
     declared = registry.find_stream(asking.bus.alias, topic)
     remembered = tuple(
         each.name
@@ -151,6 +153,11 @@ def _first(since: str) -> str:
     if sequence == LAST_SEQUENCE:  # a group begins after its id; a replay at its own
         return f"{int(ms) + 1}-0"
     return place if dash else f"{ms}-0"
+
+
+def _place(entry_id: str) -> tuple[int, int]:
+    ms, _, sequence = entry_id.partition("-")
+    return int(ms), int(sequence or 0)
 
 
 def _read_so_far(asking: Asking, topic: str, group: str) -> str:

@@ -50,7 +50,8 @@ def of_stream(report: StreamReport, *, key: str, now_ms: int) -> Iterator[Findin
             id="dead",
             topic=report.topic,
             title=f"Stream {topic} has {_number(report.dead, 'dead letter')}.",
-            hint=f"manage.py bus_dead list {typed} says why; mend the cause, then: manage.py bus_dead redrive {typed}",
+            hint=f"manage.py bus_dead list {typed} says why; mend the cause, then: "
+            f"manage.py bus_dead redrive {typed} --all",
         )
     for group in report.groups:
         yield from _of_group(report, group, key)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis
 from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.test import Client, RequestFactory
@@ -15,6 +16,7 @@ from django_redis_bus import buses
 from django_redis_bus.admin.rights import Rights
 from django_redis_bus.admin.visits import Visit
 from django_redis_bus.operations.asking import Asking
+from tests.operations.ward import Ward
 
 RIGHTS = ("see_bus", "see_payloads", "operate_bus", "destroy_bus")
 Staff = Callable[..., Client]
@@ -79,3 +81,9 @@ def page(visit: Callable[..., Visit]) -> Callable[..., str]:
         return str(show(visit(*rights, **query), *args).render().content.decode())
 
     return render
+
+
+@pytest.fixture
+def ward(bus_settings: Callable[..., None], redis_client: redis.Redis, prefix: str) -> Ward:
+    """A stream and a group of it in need of help, on the main server."""
+    return Ward(redis_client, prefix)
