@@ -9,11 +9,10 @@ import pytest
 from tests.example.conftest import Shop
 from tests.example.test_shop import PLACE
 
-from .conftest import Page, Web
+from .conftest import CONSOLE, Page, Web
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("consumer")]
 
-CONSOLE = "admin/django_redis_bus/"
 TAIL = CONSOLE + "streampage/entries/?stream=events:order&live=1"
 PAGES = (
     "overview/",
@@ -23,27 +22,7 @@ PAGES = (
     "channelpage/",
     "channelpage/channel/?channel=board",
 )
-STAFF = "from django.contrib.auth.models import User\nUser.objects.filter(username='ada').exists() or "
 ADA = PLACE + "ada = Customer.objects.get_or_create(name='Ada', email='ada@example.com')[0]\nprint(place().pk)"
-
-
-@pytest.fixture
-def log_in(open_page: Callable[..., Page], web: Web, shop: Shop) -> Callable[..., Page]:
-    """A factory of browsers in which a superuser has entered the admin."""
-    shop.python(STAFF + "User.objects.create_superuser('ada', password='ada')")
-
-    def make(path: str, **options: object) -> Page:
-        page = open_page(None, **options)
-        # The admin has no icon, and a browser asks for one.
-        page.route("**/favicon.ico", lambda route: route.fulfill(status=204))
-        page.goto(web.url("admin/login/?next=/admin/"))
-        page.fill("#id_username", "ada")
-        page.fill("#id_password", "ada")
-        page.click("input[type=submit]")
-        page.goto(web.url(path))
-        return page
-
-    return make
 
 
 def newest(page: Page) -> str:
