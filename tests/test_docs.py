@@ -5,12 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management.base import BaseCommand
 
 import django_redis_bus
 from django_redis_bus.core import config, parsing, sections
@@ -26,7 +24,6 @@ from django_redis_bus.core.keys import (
     switches_key,
 )
 from django_redis_bus.core.policy import Reason, Retry
-from django_redis_bus.runtime import worker
 from tests.walkthrough import blocks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -153,41 +150,6 @@ def test_checks_page_has_each_id_and_no_other() -> None:
 
     assert len(documented) == len(set(documented))
     assert set(documented) == in_code
-
-
-# --- commands
-
-
-COMMANDS = sorted(path.stem for path in (PACKAGE / "management/commands").glob("[a-z]*.py"))
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_commands_page_has_each_option_and_no_other(name: str) -> None:
-    def options(command: BaseCommand) -> set[str]:
-        actions = command.create_parser("manage.py", "x")._actions
-        return {a.option_strings[0] if a.option_strings else str(a.metavar or a.dest).upper() for a in actions}
-
-    command = import_module(f"django_redis_bus.management.commands.{name}").Command()
-    documented = {cell.split()[0] for cell in first_column(section("reference/commands.md", name))}
-    documented -= {word for word in documented if not word.startswith("--") and not word.isupper()}
-
-    assert documented == options(command) - options(BaseCommand())
-
-
-def test_commands_page_has_the_exit_codes() -> None:
-    text = section("reference/commands.md", "consume_stream").partition("### Exit codes")[2]
-    documented = {row[0] for row in rows(text.partition("###")[0]) if row[0].isdigit()}
-
-    # argparse ends with 2 by itself.
-    assert documented == {str(c) for c in (worker.EXIT_OK, worker.EXIT_FAILED, 2, worker.EXIT_CUT_OFF)}
-
-
-def test_commands_page_has_each_logger_and_no_other() -> None:
-    in_code = {
-        name for path in PACKAGE.rglob("*.py") for name in re.findall(r'getLogger\("([^"]+)"\)', path.read_text())
-    }
-
-    assert set(first_column(section("reference/commands.md", "Logging"))) == in_code
 
 
 # --- wire format

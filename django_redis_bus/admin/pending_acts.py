@@ -41,7 +41,7 @@ RETRY = Act(
 CLAIM = Act(
     name="claim",
     needs="operate",
-    button=gettext_lazy("Claim to…"),
+    button=gettext_lazy("Claim"),
     question=ngettext_lazy(
         "Hand %(shown)s pending entry to another consumer?",
         "Hand %(shown)s pending entries to another consumer?",

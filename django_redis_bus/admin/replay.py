@@ -148,7 +148,7 @@ def _start(visit: Visit, topic: str, plan: Plan, form: ReplayForm) -> HttpRespon
     speed = (
         _("%(rate)g entries per second at most") % {"rate": per_s} if per_s else _("as fast as the group takes them")
     )
-    remembered = [(_("Remember what they have handled, and pass over it"), ", ".join(plan.remembered))]
+    remembered = [(_("Pass over what they remember"), ", ".join(plan.remembered))]
 
     here = whereabouts(visit, topic, plan.group)
 

@@ -57,7 +57,8 @@ def trouble(frame: Frame, error: BusError, *, status: int | None = None) -> Temp
         "trouble.html",
         title,
         status=status,
-        refresh_s=AGAIN_S if isinstance(error, TransportError) else None,
+        # What was posted is not asked for again by itself.
+        refresh_s=AGAIN_S if isinstance(error, TransportError) and frame.request.method == "GET" else None,
         problem=str(error),
         advice=next((advice for kind, advice in _ADVICE if isinstance(error, kind)), ""),
         is_about_redis=status == 503,

@@ -61,9 +61,9 @@ def told(options: dict[str, Any], topic: str = "", group: str = "") -> Iterator[
     """Turn errors of operations into those of a command: 2 for what was typed wrong, 1 for all that went wrong."""
     try:
         yield
-    except GroupMissing as error:
+    except (GroupMissing, ConfigurationError) as error:
         raise usage(nothing_there(options, topic, group) or str(error)) from error
-    except (ConfigurationError, PayloadError, UnknownTopic) as error:
+    except (PayloadError, UnknownTopic) as error:
         raise usage(str(error)) from error
     except BusError as error:
         raise CommandError(str(error)) from error
@@ -72,10 +72,13 @@ def told(options: dict[str, Any], topic: str = "", group: str = "") -> Iterator[
 
 
 def nothing_there(options: dict[str, Any], topic: str, group: str = "") -> str:
-    """Return what to say of a stream or a group that is not there, "" if both are. Raises BusError."""
-    report = streams.stream(visit(options), topic)
+    """Return what to say of a stream or a group that is not there; "" if both are, or nobody can tell."""
+    try:
+        report = streams.stream(visit(options), topic)
+        known = [] if report.exists else [each.topic for each in streams.streams(visit(options)).items]
+    except BusError:
+        return ""
     if not (report.exists or report.declaration or report.dead):
-        known = [each.topic for each in streams.streams(visit(options)).items]
         return f"There is no stream {topic!r}. {did_you_mean(topic, known).strip()}"
     names = [each.name for each in report.groups]
     if group and group not in names:
@@ -89,7 +92,7 @@ def confirm(command: BaseCommand, options: dict[str, Any], question: str) -> Non
         return
     if not sys.stdin.isatty():
         raise usage(f"{question} Nobody can answer here: give --yes.")
-    command.stderr.write(f"{question} [y/N] ", ending="")
+    command.stderr.write(f"{question} [y/N] ", str, ending="")
     command.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise CommandError("Nothing was done.")
@@ -123,7 +126,7 @@ def perform(
             total, after = total.plus(acted), acted.following
             if not acted.more:
                 break
-            command.stderr.write(f"{total.done:,} done so far …")
+            note(command, f"{total.done:,} {did} so far …")
     except BusError as error:
         tell(operator(), what, where, f"{outcome(total)}; then {error}")
         if total.done:
@@ -134,6 +137,11 @@ def perform(
     write(command, options, total, "\n".join([f"{total.done:,} {did}.", *left]))
     if any(named or reason not in BY_CHANCE for reason in total.left_alone):
         sys.exit(1)
+
+
+def note(command: BaseCommand, text: str) -> None:
+    """Tell something beside what the command prints."""
+    command.stderr.write(text, str)
 
 
 def write(command: BaseCommand, options: dict[str, Any], value: Any, text: str) -> None:

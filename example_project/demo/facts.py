@@ -193,6 +193,10 @@ class Facts:
             for _, fields in self.redis.xrange(DEAD, f"({self._dead_start}", "+")
         ]
 
+    def dead_ids(self) -> list[str]:
+        """Return the ids that all dead letters have, those from before the start as well."""
+        return [dead_id.decode() for dead_id, _ in self.redis.xrange(DEAD)]
+
     def entry(self, entry_id: str) -> Entry | None:
         """Return one entry; None if it is gone."""
         rows = self.redis.xrange(STREAM, entry_id, entry_id)

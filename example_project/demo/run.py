@@ -19,12 +19,13 @@ from django_redis_bus import bus
 
 from .audience import Audience
 from .books import Books
-from .facts import Facts
+from .console import Operator
+from .facts import GROUPS, Facts
 from .logs import log_lines
 from .outage import NOTICED_S, START_AT_S, Outage
 from .poison import publish_poison
 from .processes import START, Child, free_port
-from .screen import BOLD, DIM, RED, Screen
+from .screen import BOLD, DIM, RED, Line, Screen
 from .stopping import SIGNALS, Stop
 from .watch import Watch
 
@@ -84,6 +85,11 @@ class Demo:
             differences = self._page_differences() if self.limit_s is not None else []
             differences += audience.differences()
             people = audience.lines()
+            if self.limit_s is not None:
+                operator = Operator(self.url)
+                differences += operator.differences("events:order", GROUPS, facts.dead_ids())
+                shown = "dead letters on the pages of the admin: those that are in Redis, each with its reason"
+                people.append(Line("console", len(operator.found), shown))
             audience.stop()
             for worker in workers:
                 if code := worker.stop():
@@ -113,6 +119,7 @@ class Demo:
         say(f"  Live board  {self.url}board/")
         say(f"  Chat        {self.url}chat/   ada and linus talk in the lobby, and you can be grace")
         say(f"  Its admin   {self.url}admin/   user admin, password admin (for this demo only)")
+        say(f"  Its console {self.url}admin/django_redis_bus/overview/   what flows, what failed, and why")
         say(f"  Redis       {bus.clients.where}")
         say(f"  Files       {settings.DATA_DIR}: the database, consumer.log, relay.log, web-server.log", DIM)
         if outage.possible and self.limit_s is None:

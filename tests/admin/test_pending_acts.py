@@ -103,7 +103,9 @@ def test_what_runs_is_left_alone_and_that_is_said(staff: Staff, at: At, ward: Wa
     assert "1 left alone (running)" in records()[0].change_message
 
 
-def test_more_than_one_go_can_do_is_gone_on_with(staff: Staff, at: At, ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_one_go_can_do_is_gone_on_with(
+    staff: Staff, at: At, ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Given more than are acted on in one go
     monkeypatch.setattr(acting, "AT_ONCE", 2)
     monkeypatch.setattr(pending, "PAGE", 2)

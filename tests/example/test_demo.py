@@ -105,6 +105,8 @@ def test_once_reconciles_and_leaves_nothing_behind(start: Start, tmp_path: Path)
     assert {groups.pop(name) for name in GROUPS - {"mail"}} == {(saved + 1, saved, 0, 1)}
     # (one customer has no address: the order was placed, paid and shipped, and nobody could be written to)
     assert groups == {"mail": (saved + 1, saved - 3, 0, 4)}
+    # And the console in the admin shows what was given up
+    assert number(said, "console") == 5 + 3
     # And what was said in the chat has reached each of three clients, and so have the cards on the board
     assert number(said, "chat") > 5
     assert "lines in all by each of 3 clients" in said

@@ -20,7 +20,7 @@ from ...operations.dead import Chosen, DeadLetter, Match
 from ...operations.telling import tell
 from ...operations.values import Acted
 from ..letter_lines import about_letter, in_brief
-from ..operating import add_yes, confirm, many, nothing_there, operator, perform, told, usage, visit, write
+from ..operating import add_yes, confirm, many, note, nothing_there, operator, perform, told, usage, visit, write
 from ..options import add_bus, bus_of, count_from
 from ..tables import name
 
@@ -154,7 +154,7 @@ class Command(BaseCommand):
             raise usage(missing)
         where = f"{topic} on {bus_of(options).clients.where}"
         tell(operator(), f"export dead letters ({_filter(match)})", where, f"{number:,} written")
-        self.stderr.write(f"{many(number, 'dead letter')} written.")
+        note(self, f"{many(number, 'dead letter')} written.")
 
 
 def _do(asking: Asking, after: str, *, action: str, topic: str, chosen: Chosen) -> Acted:

@@ -11,7 +11,7 @@ from ...core.exceptions import Unavailable
 from ...operations import replaying
 from ...operations.replaying import Plan, Replay
 from ...operations.telling import tell
-from ..operating import add_yes, confirm, many, operator, told, usage, visit, write
+from ..operating import add_yes, confirm, many, note, operator, told, usage, visit, write
 from ..options import add_bus, bus_of
 from ..tables import name
 
@@ -66,20 +66,20 @@ class Command(BaseCommand):
             write(self, options, plan, "Nothing is there to be replayed.")
             return
         for line in _planned(topic, plan)[1:]:
-            self.stderr.write(line)
+            note(self, line)
         these = many(plan.count, "entry", "entries")
         confirm(self, options, f"Let group {name(group)} of {name(topic)} handle {these} again?")
         begun = replaying.start(visit(options), topic, plan, per_s=options["rate"], by=operator())
         what = f"replay from {plan.since} to {plan.until}{_limit(begun)}"
         tell(operator(), what, f"{topic}, group {group} on {bus_of(options).clients.where}", f"begun, {these}")
         if options["wait"]:
-            self._wait(topic, group, options)
+            self._watch(topic, group, options)
         else:
             write(self, options, begun, f"Begun: {these}. See how far it is: --status.")
 
     def _status(self, topic: str, group: str, options: dict[str, Any]) -> None:
         if options["wait"]:
-            self._wait(topic, group, options)
+            self._watch(topic, group, options)
             return
         found = replaying.replay(visit(options), topic, group)
         if found is None:
@@ -94,9 +94,20 @@ class Command(BaseCommand):
         if not found.is_over:
             confirm(self, options, f"End the replay of group {name(group)} after {found.done:,} of {found.total}?")
         replaying.cancel(visit(options), topic, group)
-        said = f"it had handed out {found.done:,} of {found.total}"
+        said = f"{found.done:,} of {found.total} had been handed out"
         tell(operator(), "cancel replay", f"{topic}, group {group} on {bus_of(options).clients.where}", said)
-        write(self, options, found, f"Cancelled: {said}. What the group has got stays with it.")
+        write(
+            self,
+            options,
+            found,
+            f"{'Forgotten' if found.is_over else 'Cancelled'}: {said}. What the group has got stays with it.",
+        )
+
+    def _watch(self, topic: str, group: str, options: dict[str, Any]) -> None:
+        try:
+            self._wait(topic, group, options)
+        except KeyboardInterrupt:
+            raise CommandError("Watched no longer. The replay goes on; --cancel ends it.") from None
 
     def _wait(self, topic: str, group: str, options: dict[str, Any]) -> None:
         moved, before, is_away, hinted = monotonic(), -1, False, False
@@ -105,22 +116,22 @@ class Command(BaseCommand):
                 found = replaying.replay(visit(options), topic, group)
             except Unavailable as error:
                 if not is_away:
-                    self.stderr.write(f"{error}. Waiting for it.")
+                    note(self, f"{error}. Waiting for it.")
                 is_away = True
                 sleep(LOOK_S)
                 continue
             if is_away:
-                self.stderr.write("Redis is back.")
+                note(self, "Redis is back.")
                 is_away = False
             if found is None:
                 raise CommandError(f"Group {group!r} of {topic!r} has no replay; it may have been cancelled.")
             looked_at = found.done + found.passed
             if looked_at != before or found.is_over:
                 moved, before, hinted = monotonic(), looked_at, False
-                self.stderr.write(_progress(found))
+                note(self, _progress(found))
             elif monotonic() - moved > STUCK_S and not hinted:
                 hinted = True
-                self.stderr.write("Nothing moves. Is a consumer of the group alive, and not paused? See bus_info.")
+                note(self, "Nothing moves. Is a consumer of the group alive, and not paused? See bus_info.")
             if found.is_over:
                 write(self, options, found, f"Over: {many(found.done, 'entry', 'entries')} handed to the group.")
                 return
