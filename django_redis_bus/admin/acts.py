@@ -24,6 +24,7 @@ from ..core.telling import printable
 from ..operations.values import Acted, Count
 from .audit import Record, asked
 from .frame import Frame
+from .wording import number_text
 
 CONFIRMED = "confirmed"
 """Set by the button of the confirmation, and by nothing else."""
@@ -38,7 +39,8 @@ class Act:
         name: in forms and in the record.
         needs: the right to do it.
         button: what stands on its button.
-        question, done: what is asked before and told after, from ngettext_lazy over "count", showing %(shown)s.
+        question, done: what is asked before and told after; from ngettext_lazy over "count", showing %(shown)s, or
+            about the %(subject)s of an Intent.
         happens: what it does to an entry.
         spares: what it does not touch.
         flag: of django.contrib.admin.models, for its icon among the recent actions.
@@ -75,6 +77,7 @@ class Intent:
         form: what is still to be said, on the confirmation; bound once that is posted.
         pinned: fields that the confirmation adds to those posted, such as what "all" is up to.
         examples: the first of what is meant.
+        subject: what it is done to, if that is one thing: "group “billing”".
         nothing: what is said if the number is none; "" for the usual.
     """
 
@@ -91,6 +94,7 @@ class Intent:
     form: forms.Form | None = None
     pinned: Sequence[tuple[str, str]] = ()
     examples: Sequence[str] = ()
+    subject: str = ""
     nothing: str = ""
 
 
@@ -157,12 +161,12 @@ def conduct(frame: Frame, intent: Intent) -> HttpResponse:
     return _perform(frame, intent, count)
 
 
-def shown(text: Any, count: Count) -> str:
-    """Return a text of an Act for a number."""
-    number = f"{count.number:,}"
-    return str(
-        text % {"count": count.number, "shown": _("at least %(n)s") % {"n": number} if count.at_least else number}
-    )
+def shown(text: Any, count: Count, subject: str = "") -> str:
+    """Return a text of an Act for a number, or for the one thing that it is about."""
+    number = number_text(count.number)
+    if count.at_least:
+        number = _("at least %(n)s") % {"n": number}
+    return str(text % {"count": count.number, "shown": number, "subject": subject})
 
 
 def left_alone(acted: Acted) -> list[str]:
@@ -187,7 +191,7 @@ def _confirmation(frame: Frame, intent: Intent, count: Count) -> HttpResponse:
     without = [name for name, _value in intent.pinned] + (list(intent.form.fields) if intent.form else [])
     return frame.page(
         "confirm.html",
-        shown(intent.act.question, count),
+        shown(intent.act.question, count, printable(intent.subject)),
         crumbs=[(intent.place, intent.back)],
         act=intent.act,
         facts=[(label, printable(value)) for label, value in intent.facts],
@@ -216,7 +220,7 @@ def _perform(frame: Frame, intent: Intent, count: Count) -> HttpResponse:
         messages.error(request, _("It was not done, or not to all: %(error)s") % {"error": printable(str(error))})
         return HttpResponseRedirect(intent.back)
     record.end(acted)
-    tell(frame, act, acted)
+    tell(frame, act, acted, printable(intent.subject))
     if not acted.more:
         return HttpResponseRedirect(intent.back)
     return frame.page(
@@ -234,9 +238,9 @@ def _perform(frame: Frame, intent: Intent, count: Count) -> HttpResponse:
 NOT_RECORDED = gettext_lazy("Nothing was done, because who did it could not be written to the admin's log.")
 
 
-def tell(frame: Frame, act: Act, acted: Acted) -> None:
+def tell(frame: Frame, act: Act, acted: Acted, subject: str = "") -> None:
     """Leave messages about what an act has done."""
     level = messages.success if acted.done else messages.warning
-    level(frame.request, shown(act.done, Count(acted.done)))
+    level(frame.request, shown(act.done, Count(acted.done), subject))
     for sentence in left_alone(acted):
         messages.warning(frame.request, sentence)

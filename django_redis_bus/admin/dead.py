@@ -8,8 +8,9 @@ from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
+from .. import registry
 from ..core.exceptions import ConfigurationError
-from ..operations import dead, streams
+from ..operations import composing, dead, streams
 from ..operations.asking import ACT_S
 from ..operations.dead import DeadLetter, Match
 from ..operations.streams import StreamReport
@@ -50,7 +51,7 @@ def shown_streams(visit: Visit, page: Page[StreamReport]) -> HttpResponseBase:
 
 def shown(visit: Visit, topic: str, match: Match, page: Page[DeadLetter]) -> HttpResponseBase:
     """Return the list of one stream."""
-    query = query_of(match)
+    query, known = query_of(match), composing.target(visit.bus, topic)
     return visit.page(
         "dead.html",
         _("Dead letters of %(stream)s") % {"stream": topic},
@@ -60,6 +61,8 @@ def shown(visit: Visit, topic: str, match: Match, page: Page[DeadLetter]) -> Htt
         match=match,
         is_filtered=match != Match(),
         reasons=REASONS,
+        groups=_declared_groups(visit.alias, topic),
+        types=known.types if known is not None else (),
         acts=_allowed(visit),
         action=visit.url("dead_act", stream=topic, **query),
         bare=visit.url("dead", stream=topic),
@@ -111,6 +114,12 @@ def export(visit: Visit) -> HttpResponse:
         "X-Content-Type-Options": "nosniff",
     }
     return HttpResponse(body, content_type="application/x-ndjson; charset=utf-8", headers=headers)
+
+
+def _declared_groups(alias: str, topic: str) -> list[str]:
+    """Return the groups that this project's handlers of a stream are in."""
+    stream = registry.find_stream(alias, topic)
+    return sorted({each.group for each in registry.handlers(alias) if stream and each.stream == stream.name})
 
 
 def _allowed(visit: Visit) -> list[object]:

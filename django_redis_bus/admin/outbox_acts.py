@@ -17,6 +17,7 @@ from ..outbox.repairing import delete_parked, retry_these
 from ..outbox.states import State
 from .acts import Act, Intent, conduct
 from .frame import Frame
+from .wording import number_text
 
 AT_ONCE = 10_000
 """So many rows are acted on in one go."""
@@ -67,11 +68,15 @@ def conduct_chosen(frame: Frame, act: Act, rows: QuerySet[OutboxEvent], database
     across = frame.request.POST.get("select_across") == "1"
     chosen = frame.request.POST.getlist("_selected_action")
     how = f"all that match {query!r:.300}, up to row {until}" if across else f"rows {', '.join(chosen)[:500]}"
+    picked = _("all that match") if across else number_text(len(chosen))
     return conduct(
         frame,
         Intent(
             act=act,
-            facts=[(_("Database"), database), (_("Chosen"), _("all that match") if across else f"{len(chosen):,}")],
+            facts=[
+                (_("Database"), database),
+                (_("Chosen"), picked),
+            ],
             about=f"outbox of database {database}",
             how=how,
             model=OutboxEvent,

@@ -22,13 +22,14 @@ from .choosing import act_of
 from .routing import Route
 from .visits import Visit
 from .whereabouts import whereabouts
+from .wording import number_text
 
 PAUSE = Act(
     name="pause",
     needs="operate",
     button=gettext_lazy("Pause"),
-    question=gettext_lazy("Pause it?"),
-    done=gettext_lazy("It is paused. Its consumers obey within a second."),
+    question=gettext_lazy("Pause %(subject)s?"),
+    done=gettext_lazy("Told to pause: %(subject)s. Its consumers obey within a second."),
     happens=gettext_lazy("What runs is finished; then nothing more is taken, until somebody resumes it."),
     spares=gettext_lazy("No event is lost and no attempt is counted. Other groups go on."),
 )
@@ -36,8 +37,8 @@ RESUME = Act(
     name="resume",
     needs="operate",
     button=gettext_lazy("Resume"),
-    question=gettext_lazy("Resume it?"),
-    done=gettext_lazy("It goes on."),
+    question=gettext_lazy("Resume %(subject)s?"),
+    done=gettext_lazy("Goes on: %(subject)s."),
     happens=gettext_lazy("Its consumers take events again within a second. What was put aside is due at once."),
     spares=gettext_lazy("Other groups, and handlers that are paused for themselves, are not concerned."),
 )
@@ -99,7 +100,7 @@ def _act(visit: Visit, topic: str, group: GroupReport) -> HttpResponseBase:
             return Acted(done=1)
         return Acted(done=int(pausing.resume(asking, topic, group.name, handler)))
 
-    only = [(_("Handler"), handler)] if handler else [(_("Handlers"), f"{len(group.handlers):,}")]
+    only = [(_("Handler"), handler)] if handler else [(_("Handlers"), number_text(len(group.handlers)))]
     here = whereabouts(visit, topic, group.name)
     why = (request.POST.get("why") or "")[:WHY_CHARS]
     intent = Intent(
@@ -116,9 +117,16 @@ def _act(visit: Visit, topic: str, group: GroupReport) -> HttpResponseBase:
         perform=perform,
         back=visit.url("pause", stream=topic, group=group.name),
         place=_("Pause and resume"),
+        subject=_subject(group, handler),
         form=form,
     )
     return conduct(visit, intent)
+
+
+def _subject(group: GroupReport, handler: str) -> str:
+    if handler:
+        return _("handler “%(name)s”") % {"name": handler}
+    return _("group “%(name)s”") % {"name": group.name}
 
 
 ROUTES = (Route(name="pause", path="pause/", show=show, methods=("GET", "POST"), tab="streams"),)

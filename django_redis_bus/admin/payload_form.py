@@ -17,6 +17,8 @@ from ..operations.shapes import Field, Shape
 
 WHOLE = "json"
 """Name of the one field of a payload that is filled in as JSON."""
+LINE_CHARS = 255
+"""A text that may be longer has a box of several lines."""
 _ABSENT = object()
 
 
@@ -94,6 +96,8 @@ def _form_field(field: Field) -> forms.Field:
     }
     match field.kind:
         case "text":
+            if (field.most or 0) > LINE_CHARS:
+                common["widget"] = forms.Textarea(attrs={"rows": 3})
             return forms.CharField(strip=False, min_length=_whole(field.least), max_length=_whole(field.most), **common)
         case "int":
             return forms.IntegerField(min_value=_whole(field.least), max_value=_whole(field.most), **common)

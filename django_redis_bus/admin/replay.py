@@ -41,7 +41,7 @@ CANCEL = Act(
     name="cancel",
     needs="operate",
     button=gettext_lazy("Cancel the replay"),
-    question=gettext_lazy("Cancel the replay?"),
+    question=gettext_lazy("Cancel the replay of %(subject)s?"),
     done=gettext_lazy("The replay is cancelled."),
     happens=gettext_lazy("It ends where it is."),
     spares=gettext_lazy("What it has handed to the group stays there and is handled."),
@@ -186,6 +186,7 @@ def _cancel(visit: Visit, topic: str, group: str, found: Replay | None) -> HttpR
     done = f"{found.done:,} / {found.total}" if found else ""
     intent = Intent(
         act=CANCEL,
+        subject=_("group “%(name)s”") % {"name": group},
         facts=[*here.facts, (_("Handed to the group so far"), done)],
         about=here.about,
         how=f"at {found.at or found.since}" if found else "",

@@ -22,6 +22,7 @@ from .acts import Act, Intent, conduct
 from .routing import Route
 from .visits import Visit
 from .whereabouts import whereabouts
+from .wording import number_text
 
 TRIM = Act(
     name="trim",
@@ -108,13 +109,13 @@ def _trim(visit: Visit, topic: str, form: TrimForm) -> HttpResponseBase:
         return Acted(done=trimming.trim(Asking(visit.bus, ACT_S), topic, retention))
 
     here = whereabouts(visit, topic)
-    keep = "–" if retention.count is None else f"{retention.count:,}"
+    keep = "–" if retention.count is None else number_text(retention.count)
     age = _age(retention) or "–"
     intent = Intent(
         act=TRIM,
         facts=[*here.facts, (_("Keep the newest"), keep), (_("Keep what is younger than"), age)],
         about=here.about,
-        how=f"keep={keep} age={age}",
+        how=f"keep={retention.count} age_s={retention.age_s}",
         model=StreamPage,
         count=partial(trimming.removable, visit.asking, topic, retention),
         perform=perform,

@@ -1,10 +1,15 @@
-"""Moments as text."""
+"""Moments and numbers as text."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 from django.utils import formats, timezone
+
+
+def number_text(number: int) -> str:
+    """Return a number as the user's language groups its digits."""
+    return formats.number_format(number, use_l10n=True, force_grouping=True)
 
 
 def moment_text(unix_ms: int) -> str:

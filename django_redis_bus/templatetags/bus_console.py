@@ -63,11 +63,13 @@ def number(value: Any) -> str:
 
 @register.filter
 def duration(seconds: float | None) -> str:
-    """Return seconds in the two greatest units: 340 ms, 12 s, 3 min 12 s, 2 d 4 h."""
+    """Return seconds in the two greatest units: < 1 ms, 340 ms, 12 s, 3 min 12 s, 2 d 4 h."""
     if seconds is None:
         return "–"
     if seconds < 0:
         seconds = 0.0
+    if 0 < seconds < 0.0005:
+        return _("< 1 ms")
     if seconds < 0.9995:
         return _("%(count)s ms") % {"count": round(seconds * 1000)}
     left = round(seconds)
@@ -81,6 +83,14 @@ def duration(seconds: float | None) -> str:
         if len(parts) == 2:
             break
     return " ".join(parts)
+
+
+@register.filter
+def ago(seconds: float | None) -> str:
+    """Return how long ago something was: "just now", "12 s ago"."""
+    if seconds is None:
+        return "–"
+    return _("just now") if seconds < 1 else _("%(age)s ago") % {"age": duration(seconds)}
 
 
 def _unit(unit: str, count: int) -> str:

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import DatabaseError
 from django.test import Client
+from django.urls import resolve
 
 from django_redis_bus.admin import audit
 from tests.operations.ward import TOPIC, Ward
@@ -128,6 +129,11 @@ def test_what_cannot_be_recorded_is_not_done(
     answer = confirm(client, verb.address(), data, **verb.also)
     assert "could not be written to the admin" in answer.content.decode()
     assert state(ward) == before
+
+
+@each_verb
+def test_the_record_waits_for_no_commit_that_the_act_might_not_live_to_see(verb: Verb) -> None:
+    assert "default" in resolve(verb.address().partition("?")[0]).func._non_atomic_requests
 
 
 def test_a_record_that_cannot_be_completed_leaves_what_was_done(

@@ -37,9 +37,11 @@ def test_too_many_channels_are_looked_up_by_name(page: Render) -> None:
 
 
 def test_one_channel_with_who_is_there(page: Render) -> None:
-    text = words(page(channels.shown, made.a_channel(people=({"id": 1, "name": "Ada"},))))
+    there = made.a_channel(people=({"id": 1, "name": "Ada"},))
+    text = words(page(channels.shown, there, rights=("see", "payloads")))
     assert "{&quot;id&quot;: 1, &quot;name&quot;: &quot;Ada&quot;}" in text
     assert "Subscribers 2" in text
+    assert "Ada" not in page(channels.shown, there)
     assert "tells no presence" in words(page(channels.shown, made.a_channel(sockets=None)))
     assert "Nobody." in words(page(channels.shown, made.a_channel(sockets=0)))
 

@@ -47,6 +47,17 @@ def test_the_list_shows_why_and_is_filtered(staff: Staff, at: At, ward: Ward) ->
     assert "No dead letter matches" in client.get(at("dead", **STREAM, type="none")).content.decode()
 
 
+def test_the_filter_proposes_the_groups_and_types_that_are_declared(
+    staff: Staff, at: At, ward: Ward, declare: Declare
+) -> None:
+    @declare(TOPIC).handler(group="billing", types=["shop.order.created"])
+    def charge(event: object) -> None: ...
+
+    text = staff("see_bus").get(at("dead", **STREAM)).content.decode()
+    assert '<option value="billing"></option>' in text
+    assert '<option value="shop.order.created"></option>' in text
+
+
 def test_one_letter_whole_for_who_may_see_payloads(staff: Staff, at: At, ward: Ward) -> None:
     [dead_id] = ward.dead(traceback="Traceback\n  <card 4111>", error="ValueError: 4111")
     address = at("dead_letter", **STREAM, id=dead_id)

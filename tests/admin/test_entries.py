@@ -134,11 +134,11 @@ def test_an_entry_leads_to_its_neighbours_and_its_key(page: Render) -> None:
     assert any("key=42" in href for href in hrefs)
 
 
-def test_a_search_that_ended_at_its_bound_says_so_and_goes_on(staff: Staff, at: At, filled: list[str]) -> None:
-    from unittest.mock import patch
-
-    with patch("django_redis_bus.operations.entries.LOOKED_AT", 30):
-        text = staff("see_bus").get(at("entries", stream="events:order", type="shop.paid")).content.decode()
+def test_a_search_that_ended_at_its_bound_says_so_and_goes_on(
+    staff: Staff, at: At, filled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django_redis_bus.operations.entries.LOOKED_AT", 30)
+    text = staff("see_bus").get(at("entries", stream="events:order", type="shop.paid")).content.decode()
     assert "Looked at 30 entries and stopped there." in text
     assert f"start={filled[-31]}" in text
 

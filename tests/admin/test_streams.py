@@ -112,6 +112,9 @@ def test_what_is_wrong_with_a_stream_stands_on_its_page(page: Render) -> None:
     text = page(streams.shown, made.a_stream(), (), (finding,))
     assert "Nobody consumes mail" in text
     assert "Look at" not in text
+    letters = made.a_finding(id="dead", topic="events:order")
+    hrefs = Seen(page(streams.shown, made.a_stream(), (), (letters,))).hrefs
+    assert any("/deadletterpage/?" in href and "stream=events%3Aorder" in href for href in hrefs)
 
 
 def test_links_lead_to_entries_and_the_live_tail(page: Render) -> None:

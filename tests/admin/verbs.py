@@ -168,15 +168,15 @@ VERBS = (
     ),
     Verb(
         name="cancel", route="replay", query=GROUP, needs="operate_bus", given=_under_way,
-        question="Cancel the replay?", answer="The replay is cancelled.", record="1 done",
+        question="Cancel the replay of group “billing”?", answer="The replay is cancelled.", record="1 done",
     ),
     Verb(
         name="pause", route="pause", query=GROUP, needs="operate_bus", given=_running, also={"why": "a deploy"},
-        question="Pause it?", answer="It is paused.", record="1 done",
+        question="Pause group “billing”?", answer="Told to pause: group “billing”.", record="1 done",
     ),
     Verb(
         name="resume", route="pause", query=GROUP, needs="operate_bus", given=_paused,
-        question="Resume it?", answer="It goes on.", record="1 done",
+        question="Resume group “billing”?", answer="Goes on: group “billing”.", record="1 done",
     ),
     Verb(
         name="trim", route="trim", query=STREAM, needs="destroy_bus", flag=DELETION, given=_long,

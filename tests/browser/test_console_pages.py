@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -79,6 +80,21 @@ def test_an_update_that_fails_is_said_and_what_was_there_stays(
     assert newest(page) == first
     web.start()
     page.get_by_text("Updates by itself", exact=True).wait_for()
+
+
+def test_a_page_that_listens_goes_on_and_keeps_what_it_has_heard(
+    log_in: Callable[..., Page], shop: Shop, web: Web, room: str
+) -> None:
+    # Given somebody who talks without end
+    talk = "from example_project.chat.topics import CHAT, SAID\nimport time\nfrom django_redis_bus import bus\n"
+    talk += f"for n in range(400): bus.publish(CHAT(room='{room}'), {{'text': str(n)}}, type=SAID); time.sleep(0.05)"
+    speaker = threading.Thread(target=shop.python, args=(talk,))
+    speaker.start()
+    # When a page listens, one window after the other
+    page = log_in(CONSOLE + f"channelpage/hear/?channel=chat:{room}")
+    heard = page.locator("#bus-heard > li").count()
+    page.wait_for_function("heard => document.querySelectorAll('#bus-heard > li').length > heard + 20", arg=heard)
+    speaker.join()
 
 
 @pytest.mark.parametrize("direction", ["ltr", "rtl"])

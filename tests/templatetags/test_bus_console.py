@@ -18,6 +18,7 @@ from django_redis_bus.templatetags import bus_console as tags
         (None, "–"),
         (-3.0, "0 ms"),
         (0.0, "0 ms"),
+        (0.0003, "< 1 ms"),
         (0.34, "340 ms"),
         (0.9996, "1 s"),
         (12.4, "12 s"),
@@ -88,3 +89,7 @@ def test_a_payload_in_one_line_is_cut_and_a_plain_value_is_safe() -> None:
     assert tags.oneline('{\n  "id": 1\n}') == '{ "id": 1 }'
     assert len(tags.oneline("x" * 5000)) == 161
     assert tags.plainly({"name": "A\u202e"}) == '{"name": "A�"}'
+
+
+def test_how_long_ago() -> None:
+    assert [tags.ago(None), tags.ago(0.97), tags.ago(1.2), tags.ago(900)] == ["–", "just now", "1 s ago", "15 min ago"]
