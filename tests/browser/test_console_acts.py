@@ -46,10 +46,10 @@ def test_a_group_is_paused_and_resumed(log_in: Callable[..., Page], shop: Shop, 
     # When it is paused, with a reason
     section(page, "mail").get_by_role("link", name="Pause").first.click()
     page.get_by_role("button", name="Pause the group").click()
-    page.get_by_role("heading", name="Pause it?").wait_for()
+    page.get_by_role("heading", name="Pause group “mail”?").wait_for()
     page.get_by_label("Reason").fill("The mail server moves house")
     page.get_by_role("button", name="Pause").click()
-    page.get_by_text("It is paused. Its consumers obey within a second.").wait_for()
+    page.get_by_text("Told to pause: group “mail”. Its consumers obey within a second.").wait_for()
     assert "Paused by grace" in page.get_by_role("region", name="Group mail").inner_text()
     # Then its page says why, and that its consumer obeys
     page.goto(web.url(STREAM))
@@ -66,7 +66,7 @@ def test_a_group_is_paused_and_resumed(log_in: Callable[..., Page], shop: Shop, 
     section(page, "mail").get_by_role("link", name="Resume").click()
     page.get_by_role("button", name="Resume the group").click()
     page.get_by_role("button", name="Resume").click()
-    page.get_by_text("It goes on.").wait_for()
+    page.get_by_text("Goes on: group “mail”.").wait_for()
     # Then it is handled
     wait_for(lambda: has_mail(shop, order))
     page.goto(web.url(STREAM))

@@ -106,9 +106,7 @@ def pages(shop: Shop, consumer: None) -> list[str]:
 
 
 @pytest.mark.parametrize("locale", ["en-US", "he-IL"])
-def test_no_page_is_wider_than_a_phone(
-    log_in: Callable[..., Page], web: Web, pages: list[str], locale: str
-) -> None:
+def test_no_page_is_wider_than_a_phone(log_in: Callable[..., Page], web: Web, pages: list[str], locale: str) -> None:
     # Given a phone, in a language that goes from left to right, or the other way
     page = log_in("admin/", locale=locale, viewport=PHONE, color_scheme="dark")
     assert page.evaluate("document.documentElement.dir") == {"en-US": "ltr", "he-IL": "rtl"}[locale]
