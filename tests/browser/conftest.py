@@ -187,9 +187,9 @@ def log_in(open_page: Open, web: Web, staff: dict[str, Any]) -> Open:
             page.goto(web.url(path))
             return page
         page.goto(web.url(f"admin/login/?next=/{quote(path)}"))
-        page.get_by_label("Username").fill(name)
-        page.get_by_label("Password").fill(name)
-        page.get_by_role("button", name="Log in").click()
+        page.locator("#id_username").fill(name)
+        page.locator("#id_password").fill(name)
+        page.locator("[type=submit]").click()
         page.wait_for_url(web.url(path))
         staff[name] = page.context.storage_state()
         return page
