@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 
 from django_redis_bus.management import operating
 from django_redis_bus.runtime import worker
-from tests.test_docs import DOCS, PACKAGE, PAGES, first_column, rows, section
+from tests.pages import DOCS, PACKAGE, PAGES, first_column, rows, section
 
 COMMAND_PAGES = ("reference/commands.md", "reference/operator-commands.md")
 COMMANDS = sorted(path.stem for path in (PACKAGE / "management/commands").glob("[a-z]*.py"))

@@ -27,6 +27,7 @@ SKIPPED = ("pip ", "python -m venv", ". .venv")
 VARYING = (
     (re.compile(r"\b\d{13}-\d+\b"), "<entry>"),
     (re.compile(r"\b\d+\.\d m?s\b"), "<time>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"), "<moment>"),
     (re.compile(r"\bas \S+-1:"), "as <consumer>:"),
 )
 PATIENCE_S = 20.0

@@ -1,29 +1,24 @@
-"""The dead letters: of all streams in numbers, of one stream as a list, one of them whole, and as a file."""
+"""The dead letters: of all streams in numbers, of one stream as a list, and one of them whole."""
 
 from __future__ import annotations
 
-import re
-
-from django.http import Http404, HttpResponse
+from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
 from .. import registry
-from ..core.exceptions import ConfigurationError
 from ..operations import composing, dead, streams
 from ..operations.asking import ACT_S
 from ..operations.dead import DeadLetter, Match
 from ..operations.streams import StreamReport
 from ..operations.values import Page
 from .dead_acts import ACTS, act
+from .dead_export import EXPORT_S, export
 from .dead_filter import REASONS, match_of, query_of
 from .routing import Route
 from .visits import Visit
 
 COUNT = 50
-EXPORT_S = 20.0
-EXPORT_BYTES = 32 * 1024 * 1024
-"""An export is in memory whole before its first byte leaves: what breaks off midway would pass for complete."""
 
 
 def show(visit: Visit) -> HttpResponseBase:
@@ -96,26 +91,6 @@ def shown_one(visit: Visit, topic: str, letter: DeadLetter) -> HttpResponseBase:
     )
 
 
-def export(visit: Visit) -> HttpResponse:
-    """Return matching dead letters as a file, a JSON object per line."""
-    topic = visit.needed("stream")
-    lines, size = [], 0
-    for line in dead.export(visit.asking, topic, match_of(visit), payloads=visit.rights.payloads):
-        size += len(line)
-        if size > EXPORT_BYTES:
-            raise ConfigurationError(
-                _("That is more than a page exports. Filter the list, or use the command: manage.py bus_dead export.")
-            )
-        lines.append(line.rstrip("\n"))
-    body = "".join(f"{line}\n" for line in lines).encode(errors="replace")
-    name = re.sub(r"[^A-Za-z0-9.-]+", "-", topic)[:80].strip("-.") or "stream"
-    headers = {
-        "Content-Disposition": f'attachment; filename="dead-letters-{name}.jsonl"',
-        "X-Content-Type-Options": "nosniff",
-    }
-    return HttpResponse(body, content_type="application/x-ndjson; charset=utf-8", headers=headers)
-
-
 def _declared_groups(alias: str, topic: str) -> list[str]:
     """Return the groups that this project's handlers of a stream are in."""
     stream = registry.find_stream(alias, topic)
@@ -135,7 +110,7 @@ ROUTES = (
         path="export/",
         show=export,
         needs="payloads",
-        methods=("GET", "POST"),
+        methods=("POST",),
         tab="dead",
         within_s=EXPORT_S,
     ),

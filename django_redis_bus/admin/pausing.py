@@ -52,7 +52,7 @@ class WhyForm(forms.Form):
         label=gettext_lazy("Reason"),
         required=False,
         max_length=WHY_CHARS,
-        help_text=gettext_lazy("Shown to everybody who looks at the group, and to its consumers."),
+        help_text=gettext_lazy("Shown to everybody who looks at the group."),
     )
 
 

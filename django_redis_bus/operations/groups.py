@@ -136,9 +136,16 @@ def group_reports(
         known = side if isinstance(side, GroupNoted) else NOTHING
         found.append(_group(group, known, tuple(handlers.pop(group.name, ())), pauses.get((group.name, "")), now_ms))
     for name, declared in handlers.items():
-        unread = Count(seen.length)
-        pause = pauses.get((name, ""))
-        found.append(GroupReport(name=name, exists=False, handlers=tuple(declared), unread=unread, pause=pause))
+        found.append(
+            GroupReport(
+                name=name,
+                exists=False,
+                handlers=tuple(declared),
+                unread=Count(seen.length),
+                oldest_s=_age_s(seen.first_id, now_ms) if seen.first_id else None,
+                pause=pauses.get((name, "")),
+            )
+        )
     return tuple(sorted(found, key=lambda group: group.name))
 
 
@@ -158,7 +165,7 @@ def consumers(asking: Asking, groups: Sequence[tuple[str, str]]) -> list[tuple[C
 def _group(
     seen: GroupSeen, noted: GroupNoted, handlers: tuple[HandlerReport, ...], pause: Pause | None, now_ms: int
 ) -> GroupReport:
-    oldest_ms = [id_ms(entry_id) for entry_id in (seen.lowest, seen.first) if entry_id]
+    ages_s = [_age_s(entry_id, now_ms) for entry_id in (seen.lowest, seen.first) if entry_id]
     alive = [record for record in noted.records.values() if _is_alive(record, now_ms)]
     longest = [s for record in alive if (s := record.seconds("oldest_ms")) is not None and record.text("oldest")]
     return GroupReport(
@@ -167,7 +174,7 @@ def _group(
         handlers=handlers,
         pending=seen.pending,
         unread=seen.unread,
-        oldest_s=max(0.0, (now_ms - min(oldest_ms)) / 1000) if oldest_ms else None,
+        oldest_s=max(ages_s, default=None),
         retrying=noted.retrying,
         due=noted.due,
         next_s=(noted.next_ms - now_ms) / 1000 if noted.next_ms is not None and isfinite(noted.next_ms) else None,
@@ -219,3 +226,7 @@ def _consumer(seen: ConsumerSeen, record: Record | None, now_ms: int) -> Consume
 def _is_alive(record: Record, now_ms: int) -> bool:
     beat_ms = record.number("beat")
     return beat_ms is not None and now_ms - beat_ms < ALIVE_MS
+
+
+def _age_s(entry_id: str, now_ms: int) -> float:
+    return max(0.0, (now_ms - id_ms(entry_id)) / 1000)

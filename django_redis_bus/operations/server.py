@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from ..core.exceptions import BusError
+from ..core.exceptions import AccessRefused, BusError
 from .asking import Asking, value
 
 TEXT_CHARS = 100
@@ -44,11 +44,11 @@ class Server:
 
 
 def server(asking: Asking) -> Server:
-    """Return what the server says of itself. Raises BusError."""
+    """Return what the server says of itself; little, if this user may not ask. Raises BusError if nobody answers."""
     began = monotonic()
     told, saves, time = asking.many([("INFO",), ("CONFIG", "GET", "save"), ("TIME",)])
     answers_ms = (monotonic() - began) * 1000
-    said = info(value(told))
+    said = info(None if isinstance(told, AccessRefused) else value(told))
     is_valkey = said.get("server_name") == "valkey" or "valkey_version" in said
     snapshots = _saves(saves)
     if snapshots is None:

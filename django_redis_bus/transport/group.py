@@ -79,7 +79,8 @@ class RedisGroupLink:
         reply = self._wire.run(script("open"), [self.keys.stream, self.keys.position], self.keys.group, start)
         created, recreated, length, unread = reply
         if self._listed[0]:
-            self._wire.call("SADD", *self._listed)
+            key, name = self._listed
+            self._wire.run(script("enlist"), [key], name)
         return Opened(bool(created), bool(recreated), length, None if unread < 0 else unread)
 
     def join(self) -> str:

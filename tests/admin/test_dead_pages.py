@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from django_redis_bus.admin import dead
+from django_redis_bus.admin import dead_export
 from tests.operations.ward import TOPIC, Ward
 
 from .conftest import RIGHTS, Staff
@@ -137,7 +137,7 @@ def test_a_letter_whose_group_is_gone_is_left_alone(staff: Staff, at: At, ward: 
 def test_an_export_is_a_file_of_json_lines(staff: Staff, at: At, ward: Ward) -> None:
     letters = ward.dead(2, error='=HYPERLINK("http://x")')
     ward.dead(reason="rejected")
-    answer = staff("see_bus", "see_payloads").get(at("dead_export", **STREAM, reason="exhausted"))
+    answer = staff("see_bus", "see_payloads").post(at("dead_export", **STREAM, reason="exhausted"))
     lines = answer.content.decode().splitlines()
     assert len(lines) == 2
     assert all(line.startswith("{") for line in lines)
@@ -146,17 +146,26 @@ def test_an_export_is_a_file_of_json_lines(staff: Staff, at: At, ward: Ward) -> 
     assert answer.headers["Content-Type"].startswith("application/x-ndjson")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="dead-letters-events-order.jsonl"'
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    [record] = records()
+    assert record.change_message == "export all that match reason='exhausted': 2 exported"
+
+
+def test_an_export_is_asked_for_by_its_button(staff: Staff, at: At, ward: Ward) -> None:
+    ward.dead()
+    client = staff(*RIGHTS)
+    assert "Export" in client.get(at("dead", **STREAM)).content.decode()
+    assert client.get(at("dead_export", **STREAM)).status_code == 405
 
 
 def test_only_who_may_see_payloads_may_export(staff: Staff, at: At, ward: Ward) -> None:
     ward.dead()
     client = staff("see_bus", "operate_bus", "destroy_bus")
-    assert client.get(at("dead_export", **STREAM)).status_code == 403
+    assert client.post(at("dead_export", **STREAM)).status_code == 403
     assert "Export" not in client.get(at("dead", **STREAM)).content.decode()
 
 
 def test_a_hostile_name_makes_no_header_of_its_own(staff: Staff, at: At, ward: Ward) -> None:
-    answer = staff(*RIGHTS).get(at("dead_export", stream='a"\r\nSet-Cookie: x=y;é/../b'))
+    answer = staff(*RIGHTS).post(at("dead_export", stream='a"\r\nSet-Cookie: x=y;é/../b'))
     assert answer.headers["Content-Disposition"] == 'attachment; filename="dead-letters-a-Set-Cookie-x-y-..-b.jsonl"'
     assert not answer.cookies
 
@@ -164,8 +173,8 @@ def test_a_hostile_name_makes_no_header_of_its_own(staff: Staff, at: At, ward: W
 def test_an_export_that_is_too_large_is_refused_and_not_cut(
     staff: Staff, at: At, ward: Ward, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead, "EXPORT_BYTES", 1_000)
+    monkeypatch.setattr(dead_export, "EXPORT_BYTES", 1_000)
     ward.dead(5)
-    answer = staff(*RIGHTS).get(at("dead_export", **STREAM))
+    answer = staff(*RIGHTS).post(at("dead_export", **STREAM))
     assert answer.status_code == 400
     assert "bus_dead export" in answer.content.decode()

@@ -29,7 +29,7 @@ def test_an_entry_that_is_still_there_is_pending_again_as_for_the_first_time(war
 
     assert ward.pending() == dict.fromkeys(ids, (OPERATOR, 0))
     assert [(ward.due_in_ms(each) or 0) <= 0 for each in ids] == [True, True]
-    assert ward.note(ids[0]) is None
+    assert [list(ward.note(each) or {}) for each in ids] == [["again"], ["again"]]
     assert (ward.letters(), ward.entries()) == ({}, entries)
 
 

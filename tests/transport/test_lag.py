@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -246,3 +247,25 @@ def test_a_full_server_can_be_trimmed(own_server: Callable[..., Server], prefix:
         pass
 
     assert trim_to(clients_of(server), f"{prefix}:s", events=1, deadline_s=5.0) > 0
+
+
+@colours
+async def test_what_an_operator_handed_to_a_group_again_is_as_old_as_that(
+    behind: Callable[[str], Behind], colour: str
+) -> None:
+    # Given a group that has handled all, and gets again what is an hour old
+    scene = behind(colour)
+    old = scene.add(3, ago_ms=3_600_000)
+    scene.group("g", read=3)
+    scene.client.xack(scene.key, "g", *old)
+    scene.client.xclaim(scene.key, "g", "c", 0, old, force=True, justid=True)
+    seconds, micros = scene.client.time()
+    handed = json.dumps({"again": seconds * 1000 + micros // 1000 - 5_000})
+    failures = f"{{{scene.key}}}:g:failures"
+    scene.client.hset(failures, mapping=dict.fromkeys(old, handed))
+
+    assert 5_000 <= (await scene.lag()).age_ms < 60_000
+
+    # But one among them that it has not handled yet is as old as it is
+    scene.client.hset(failures, old[1], "no JSON")
+    assert (await scene.lag()).age_ms >= 3_600_000

@@ -1,5 +1,6 @@
 -- Guarantees: changes nothing. Tells how far the slowest live group is behind: what it has not read and what it has not
--- acked. A group that had no live consumer for pin_ms does not count, as in trim.lua.
+-- acked. A group that had no live consumer for pin_ms does not count, as in trim.lua. What an operator has handed to a
+-- group again (a replay, a redrive) is as old as that act: publishers are not to blame for it.
 -- KEYS stream groups   ARGV count at most pin_ms
 -- Returns {the most events that a group has before it, age in ms of the oldest of all such events}
 local PAGE = 100 -- entries come with their fields
@@ -32,6 +33,23 @@ local function older(id)
   age = math.max(age, now - tonumber(string.match(id, '^%d+')))
 end
 
+local side = string.sub(KEYS[2], 1, -#'groups' - 1)
+local function oldest_pending(group)
+  local ids, again = {}, nil
+  for i, p in ipairs(redis.call('XPENDING', KEYS[1], group, '-', '+', PAGE)) do
+    ids[i] = p[1]
+  end
+  for i, raw in ipairs(redis.call('HMGET', side .. group .. ':failures', unpack(ids))) do
+    local ok, record = pcall(cjson.decode, raw or '{}')
+    local at = ok and type(record) == 'table' and tonumber(record.again)
+    if not at then
+      return older(ids[i])
+    end
+    again = math.min(again or at, at)
+  end
+  age = math.max(age, now - again)
+end
+
 for _, g in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
   local info = {}
   for i = 1, #g, 2 do
@@ -45,7 +63,7 @@ for _, g in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
       older(first[1])
     end
     if info['pending'] > 0 then
-      older(redis.call('XPENDING', KEYS[1], info['name'])[2])
+      oldest_pending(info['name'])
     end
   end
 end

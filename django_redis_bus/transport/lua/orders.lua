@@ -60,7 +60,7 @@ local function carry_on()
     else
       redis.call('XCLAIM', KEYS[1], group, consumer, 0, id, 'FORCE', 'JUSTID', 'RETRYCOUNT', 0)
       redis.call('ZADD', KEYS[4], now, id)
-      redis.call('HDEL', KEYS[5], id)
+      redis.call('HSET', KEYS[5], id, string.format('{"again":%.0f}', now)) -- see lag.lua
       done = done + 1
     end
     at = id

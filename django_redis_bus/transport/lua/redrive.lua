@@ -90,7 +90,7 @@ local function again(id)
   elseif not less(last, id) then
     redis.call('XCLAIM', KEYS[1], group, owner, 0, id, 'FORCE', 'JUSTID', 'RETRYCOUNT', 0)
     redis.call('ZADD', KEYS[3], now, id)
-    redis.call('HDEL', KEYS[4], id)
+    redis.call('HSET', KEYS[4], id, string.format('{"again":%.0f}', now)) -- see lag.lua
   end -- else the group was made anew, and comes to it
 end
 
