@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import django
 import pytest
 from django.utils.translation import override
 
@@ -35,8 +36,9 @@ VERBATIM = re.compile(
 
 
 class Message(NamedTuple):
-    """An entry of a catalogue; `plural` is "" if it has none."""
+    """An entry of a catalogue; `plural` and `context` are "" if it has none."""
 
+    context: str
     id: str
     plural: str
     texts: tuple[str, ...]
@@ -56,7 +58,7 @@ def parse(text: str) -> list[Message]:
             fields[name] = fields.get(name, "") + ast.literal_eval(line)
         if fields:
             texts = tuple(said for name, said in fields.items() if name.startswith("msgstr"))
-            found.append(Message(fields["msgid"], fields.get("msgid_plural", ""), texts))
+            found.append(Message(fields.get("msgctxt", ""), fields["msgid"], fields.get("msgid_plural", ""), texts))
     return found
 
 
@@ -89,10 +91,11 @@ def test_what_is_no_word_is_the_same_in_both(pattern: re.Pattern[str]) -> None:
 def test_the_compiled_catalogue_is_that_of_the_source() -> None:
     expected: dict[object, str] = {}
     for message in MESSAGES:
+        key = f"{message.context}\x04{message.id}" if message.context else message.id
         if message.plural:
-            expected |= {(message.id, number): text for number, text in enumerate(message.texts)}
+            expected |= {(key, number): text for number, text in enumerate(message.texts)}
         else:
-            expected[message.id] = message.texts[0]
+            expected[key] = message.texts[0]
     with (PACKAGE / CATALOGUE).with_suffix(".mo").open("rb") as file:
         compiled = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
 
@@ -114,10 +117,21 @@ def test_it_has_each_word_of_templates_and_code_and_no_other(tmp_path: Path) -> 
     subprocess.run(command, cwd=copy, check=True, capture_output=True, env=env)
     # Then
     _, *collected = parse((copy / CATALOGUE).read_text(encoding="utf-8"))
-    known = {(message.id, message.plural) for message in MESSAGES}
-    used = {(message.id, message.plural) for message in collected}
+    known = {message[:3] for message in MESSAGES}
+    used = {message[:3] for message in collected}
     assert used - known == set()
     assert known - used == set()
+
+
+def test_words_that_django_has_too_are_said_as_django_says_them() -> None:
+    """All apps share one catalogue: the first in INSTALLED_APPS that has a word says it. A context keeps ours apart."""
+    ours = {message.id: message.texts[0] for message in MESSAGES if not message.context}
+    wrong = []
+    for path in Path(django.__file__).parent.rglob("locale/de/LC_MESSAGES/django.mo"):
+        with path.open("rb") as file:
+            theirs = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
+        wrong += [(word, theirs[word], said) for word, said in ours.items() if theirs.get(word, said) != said]
+    assert wrong == []
 
 
 def test_no_word_hides_in_an_f_string() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from ..bus import buses
 from .dead_filter import REASONS
@@ -18,7 +18,7 @@ Fact: TypeAlias = tuple[str, str]
 _LABELS = {
     "group": gettext_lazy("Group"),
     "reason": gettext_lazy("Reason"),
-    "type": gettext_lazy("Type"),
+    "type": pgettext_lazy("of an event", "Type"),
     "text": gettext_lazy("Text"),
     "consumer": gettext_lazy("Consumer"),
     "state": gettext_lazy("State"),

@@ -79,7 +79,7 @@ class Said(HTMLParser):
 
 @pytest.fixture
 def scene(ward: Ward, declare: Callable[..., Any], db: None) -> dict[str, str]:
-    """A bus with something of everything; returns the id of a dead letter and that of an entry."""
+    """A bus with something of everything; returns ids of a dead letter, of an entry and of a row."""
     stream = declare(TOPIC)
 
     @stream.handler(group="billing", types=["shop.order.created"])
@@ -91,8 +91,10 @@ def scene(ward: Ward, declare: Callable[..., Any], db: None) -> dict[str, str]:
     [dead_id] = ward.dead()
     [entry_id] = ward.add()
     pausing.pause(ward.asking(), TOPIC, "billing", by="ann", why="night")
-    rows.store("default", [bus.message(TOPIC, {"id": 1}, type="order.made")], using="default", moment_ms=now_ms())
-    return {"dead": dead_id, "entry": entry_id}
+    [row] = rows.store(
+        "default", [bus.message(TOPIC, {"id": 1}, type="order.made")], using="default", moment_ms=now_ms()
+    )
+    return {"dead": dead_id, "entry": entry_id, "row": str(row.id)}
 
 
 @pytest.fixture
@@ -117,6 +119,7 @@ def addresses(at: At, scene: dict[str, str]) -> Iterator[str]:
     yield at("dead_edit", **STREAM, id=scene["dead"])
     yield at("entry", **STREAM, id=scene["entry"])
     yield at("pending", **STREAM, group="none")
+    yield reverse("admin:django_redis_bus_outboxevent_change", args=[scene["row"]])
     yield reverse("admin:app_list", args=["django_redis_bus"])
 
 
