@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
 from .. import registry
+from ..core.exceptions import UnknownTopic
 from ..operations import composing, dead, streams
 from ..operations.asking import ACT_S
 from ..operations.dead import DeadLetter, Match
@@ -14,7 +14,7 @@ from ..operations.streams import StreamReport
 from ..operations.values import Page
 from .dead_acts import ACTS, act
 from .dead_export import EXPORT_S, export
-from .dead_filter import REASONS, match_of, query_of
+from .dead_filter import GONE, REASONS, match_of, query_of
 from .routing import Route
 from .visits import Visit
 
@@ -71,7 +71,7 @@ def show_one(visit: Visit) -> HttpResponseBase:
     topic, dead_id = visit.needed("stream"), visit.needed("id")
     letter = dead.letter(visit.asking, topic, dead_id, payloads=visit.rights.payloads)
     if letter is None:
-        raise Http404(_("There is no such dead letter, or no longer: it may have been redriven or discarded."))
+        raise UnknownTopic(str(GONE))
     return shown_one(visit, topic, letter)
 
 

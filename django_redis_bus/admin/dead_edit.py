@@ -7,12 +7,11 @@ from typing import Any
 from django import forms
 from django.contrib.admin.models import CHANGE
 from django.core.exceptions import PermissionDenied
-from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..core.exceptions import BusError, PayloadError
+from ..core.exceptions import BusError, PayloadError, UnknownTopic
 from ..core.telling import printable
 from ..models import DeadLetterPage
 from ..operations import composing, dead
@@ -22,6 +21,7 @@ from ..operations.editing import Editable, check, editable
 from ..operations.shapes import Shape
 from ..operations.values import Acted, Count
 from .acts import CONFIRMED, Act, Intent, conduct
+from .dead_filter import GONE
 from .payload_form import WHOLE, PayloadForm
 from .routing import Route
 from .visits import Visit
@@ -56,7 +56,7 @@ def show(visit: Visit) -> HttpResponseBase:
     letter = dead.letter(visit.asking, topic, dead_id, payloads=True)
     found = editable(visit.asking, topic, dead_id)
     if letter is None or found is None:
-        raise Http404(_("There is no such dead letter, or no longer: it may have been redriven or discarded."))
+        raise UnknownTopic(str(GONE))
     if visit.request.method != "POST":
         form = PayloadForm(Shape(), initial={WHOLE: found.text})
         return shown(visit, topic, letter, found, form)
@@ -70,7 +70,7 @@ def show(visit: Visit) -> HttpResponseBase:
     except BusError as error:
         form.add_error(None, printable(str(error)))
     except LookupError:
-        raise Http404 from None
+        raise UnknownTopic(str(GONE)) from None
     if form.errors:
         return shown(visit, topic, letter, found, form)
     return _resend(visit, topic, letter, form)

@@ -8,6 +8,7 @@ from ..core.policy import Reason
 from ..operations.dead import Match
 from .visits import Visit
 
+GONE = _("There is no such dead letter, or no longer: it may have been redriven or discarded.")
 REASONS = {
     Reason.EXHAUSTED: _("Attempts used up"),
     Reason.REJECTED: _("Rejected by its handler"),

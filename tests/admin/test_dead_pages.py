@@ -86,9 +86,12 @@ def test_only_what_somebody_may_do_is_offered(staff: Staff, at: At, ward: Ward) 
 
 
 @pytest.mark.parametrize("dead_id", ["1-1", "*", "<b>"])
-def test_a_letter_that_is_not_there_is_not_found(staff: Staff, at: At, ward: Ward, dead_id: str) -> None:
-    assert staff(*RIGHTS).get(at("dead_letter", **STREAM, id=dead_id)).status_code == 404
-    assert staff(*RIGHTS).get(at("dead_edit", **STREAM, id=dead_id)).status_code == 404
+def test_a_letter_that_is_not_there_is_told_within_the_console(staff: Staff, at: At, ward: Ward, dead_id: str) -> None:
+    for route in ("dead_letter", "dead_edit"):
+        answer = staff(*RIGHTS).get(at(route, **STREAM, id=dead_id))
+        assert answer.status_code == 404
+        assert "it may have been redriven or discarded" in answer.content.decode()
+        assert f'href="{at("dead", bus="default")}"' in answer.content.decode()
 
 
 def test_all_that_match_and_nothing_that_came_later(staff: Staff, at: At, ward: Ward) -> None:

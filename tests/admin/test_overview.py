@@ -59,7 +59,7 @@ def test_the_server_is_told_of_and_what_it_does_not_say_is_left_out(page: Render
     for fact in (
         "Valkey 8.1.1",
         "redis.internal:6379/0",
-        "14 d",
+        "Runs for 14 d",
         "2.0",
         "noeviction",
         "append-only file and snapshots",
@@ -68,7 +68,7 @@ def test_the_server_is_told_of_and_what_it_does_not_say_is_left_out(page: Render
     silent = made.a_server(uptime_s=None, memory_bytes=None, policy="", aof=None, snapshots=None, connections=None)
     text = words(page(overview.shown, made.an_overview(server=silent), (), ()))
     assert "it does not say" in text
-    assert "Runs since" not in text
+    assert "Runs for" not in text
     assert "Memory" not in text
     careless = made.a_server(aof=False, snapshots=False)
     assert "nothing is kept" in words(page(overview.shown, made.an_overview(server=careless), (), ()))

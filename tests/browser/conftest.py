@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 import pytest
 
@@ -128,6 +129,14 @@ def _free_port() -> int:
 
 
 Open: TypeAlias = Callable[..., Page]
+CONSOLE = "admin/django_redis_bus/"
+STAFF = """
+from django.contrib.auth.models import Permission, User
+User.objects.create_superuser('ada', password='ada')
+may = ['see_bus', 'see_payloads', 'operate_bus', 'view_customer', 'change_customer', 'view_mail']
+grace = User.objects.create_user('grace', password='grace', is_staff=True)
+grace.user_permissions.set(Permission.objects.filter(codename__in=may))
+"""
 
 
 @pytest.fixture
@@ -157,6 +166,35 @@ def open_page(chrome: Any, web: Web) -> Iterator[Open]:
     for context in contexts:
         context.close()
     assert errors == []
+
+
+@pytest.fixture(scope="module")
+def staff(shop: Shop) -> dict[str, Any]:
+    """Cookies of who has entered the admin: ada may do everything, grace is an operator who may not destroy."""
+    shop.python(STAFF)
+    return {}
+
+
+@pytest.fixture
+def log_in(open_page: Open, web: Web, staff: dict[str, Any]) -> Open:
+    """A factory of browsers in which somebody has entered the admin: log_in("admin/", "grace", viewport=…)."""
+
+    def make(path: str, name: str = "ada", **options: Any) -> Page:
+        page = open_page(None, storage_state=staff.get(name), **options)
+        # The admin has no icon, and a browser asks for one.
+        page.route("**/favicon.ico", lambda route: route.fulfill(status=204))
+        if name in staff:
+            page.goto(web.url(path))
+            return page
+        page.goto(web.url(f"admin/login/?next=/{quote(path)}"))
+        page.locator("#id_username").fill(name)
+        page.locator("#id_password").fill(name)
+        page.locator("[type=submit]").click()
+        page.wait_for_url(web.url(path))
+        staff[name] = page.context.storage_state()
+        return page
+
+    return make
 
 
 @pytest.fixture(scope="module")
