@@ -42,6 +42,7 @@ class OutboxEvent(models.Model):
 
     class Meta:
         verbose_name = _("outbox event")
+        verbose_name_plural = _("outbox events")
         indexes = [
             models.Index(fields=["bus", "state", "moment_ms", "id"], name="bus_outbox_next"),
             models.Index(fields=["order_key", "state", "id"], name="bus_outbox_order"),
@@ -62,6 +63,7 @@ class InboxEvent(models.Model):
 
     class Meta:
         verbose_name = _("inbox event")
+        verbose_name_plural = _("inbox events")
 
     def __str__(self) -> str:
         return f"{self.group} {self.event_id}"

@@ -38,6 +38,12 @@ _STATES = {
 ERROR_CHARS = 200
 
 
+class StateFilter(admin.ChoicesFieldListFilter):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = _("state")  # the field's own name is not translated
+
+
 class BusFilter(GivenFilter):
     title = _("bus")
     parameter_name = column = "bus"
@@ -64,7 +70,7 @@ class OutboxAdmin(TableAdmin):
     """Rows of the outbox."""
 
     list_display = ("event", "state_mark", "since", "bus", "error_text")
-    list_filter = ("state", BusFilter, TypeFilter)
+    list_filter = (("state", StateFilter), BusFilter, TypeFilter)
     search_fields = ("=event_id", "=type", "^topic")
     search_help_text = _("An event id, a type, or the beginning of a topic.")
     ordering = ("-id",)

@@ -228,7 +228,8 @@ def _told(published: Published) -> str:
         case "outbox":
             return _("Redis did not take it; it is in the outbox, and leaves as soon as that is possible.")
         case _:
-            return _("It was not sent: %(state)s.") % {"state": published.state}
+            why = {"dropped": _("dropped"), "muted": _("muted")}.get(published.state, published.state)
+            return _("It was not sent: %(state)s.") % {"state": why}
 
 
 ROUTES = (

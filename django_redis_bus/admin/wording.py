@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 
 from django.utils import formats, timezone
 
+from ..operations.wording import number_text
 
-def number_text(number: int) -> str:
-    """Return a number as the user's language groups its digits."""
-    return formats.number_format(number, use_l10n=True, force_grouping=True)
+__all__ = ["moment_text", "number_text"]
 
 
 def moment_text(unix_ms: int) -> str:

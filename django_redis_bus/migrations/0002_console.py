@@ -9,6 +9,14 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name="inboxevent",
+            options={"verbose_name": "inbox event", "verbose_name_plural": "inbox events"},
+        ),
+        migrations.AlterModelOptions(
+            name="outboxevent",
+            options={"verbose_name": "outbox event", "verbose_name_plural": "outbox events"},
+        ),
         migrations.CreateModel(
             name="ChannelPage",
             fields=[

@@ -1,4 +1,8 @@
-"""What is wrong with a bus, and what to do about it. Pure: from reports to findings."""
+"""What is wrong with a bus, and what to do about it: from reports to findings, and nothing is asked here.
+
+Titles and hints are in the language that is active: the user's on a page, LANGUAGE_CODE in a command. What there is to
+type, names of settings and what Redis says stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ class Finding:
     Attributes:
         level: "error": events are lost, stuck, or soon will be. "warning": they may be.
         id: stable, such as "eviction", for programs.
-        title: what is wrong, in one sentence.
+        title: what is wrong, in a sentence or two.
         hint: what to do.
         topic, group: what it is about; "" for the server.
     """

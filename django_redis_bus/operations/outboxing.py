@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from django.utils.translation import gettext as _
 
 from .. import consuming, registry
 from ..bus import buses
@@ -23,13 +24,14 @@ def payload(row: OutboxEvent) -> str:
     except UnreadableEntry as error:
         return printable(str(error))
     if row.bus not in buses:
-        return f"REDIS_BUS has no alias {printable(row.bus)!r}: nobody can say what of this may be shown."
+        refused = _("REDIS_BUS has no alias “%(alias)s”: nobody can say what of this may be shown.")
+        return refused % {"alias": printable(row.bus)}
     stream = registry.find_stream(row.bus, row.topic) or StreamTopic("undeclared", bus=row.bus)
     flat = [part.encode(errors="replace") if isinstance(part, str) else part for part in fields]
     bus = buses[row.bus]
     data = consuming.reader(bus, stream, row.topic).plain_data(flat)
     if data is None:
-        return "The payload cannot be read."
+        return _("The payload cannot be read.")
     shown = redact(data, consuming.redacted(bus, stream))
     text = msgspec.json.format(msgspec.json.encode(shown, enc_hook=plain), indent=2).decode(errors="replace")
     return printable(text[:DATA_CHARS], keep="\n")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
+from django.utils.translation import gettext as _
 
 from .. import consuming, registry
 from ..core.attributes import split_version
@@ -31,7 +32,6 @@ ATTRIBUTES = 100
 """So many of them."""
 NO_MOMENT_MS = 1_000_000_000_000
 """Ids below this (2001) are numbers that somebody has given, and no moments."""
-FAILED = "The handler failed."
 _NAMED = {
     b"ce_id": "event_id",
     b"ce_type": "type",
@@ -140,7 +140,7 @@ class Showing:
         if self.payloads:
             return capped(text, DATA_CHARS)
         found = _CLASS.match(text)
-        return found[1] if found else FAILED if text else ""
+        return found[1] if found else _("The handler failed.") if text else ""
 
     def _holds(self, fields: dict[bytes, bytes], foreign: bool, text: str) -> bool:
         wanted = text.casefold()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from django.utils.translation import gettext as _
+
 from .. import consuming, registry
 from ..core.config import Retention
 from ..core.exceptions import BusError, PublishError
@@ -153,7 +155,8 @@ def _report(
         trouble = printable(str(seen))[:TROUBLE_CHARS]
         return StreamReport(topic=topic, declaration=declaration, trouble=trouble, retention=retention)
     if seen.kind not in ("stream", "none"):
-        trouble = f"The key is of another type: {printable(seen.kind)[:TROUBLE_CHARS]}."
+        kind = printable(seen.kind)[:TROUBLE_CHARS]
+        trouble = _("The key is of another type: %(kind)s.") % {"kind": kind}
         return StreamReport(topic=topic, declaration=declaration, trouble=trouble, exists=True, retention=retention)
     return StreamReport(
         topic=topic,

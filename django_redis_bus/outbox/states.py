@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from django.db.models import IntegerChoices
+from django.utils.translation import gettext_lazy as _
 
 
 class State(IntegerChoices):
     """The state of an OutboxEvent."""
 
-    PENDING = 0, "pending"
-    SCHEDULED = 1, "scheduled"
-    SENT = 2, "sent"
-    PARKED = 3, "parked"
+    PENDING = 0, _("pending")
+    SCHEDULED = 1, _("scheduled")
+    SENT = 2, _("sent")
+    PARKED = 3, _("parked")

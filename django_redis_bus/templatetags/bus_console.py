@@ -12,8 +12,8 @@ from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
+from django.utils.translation import get_language_bidi, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from ..core.telling import printable
 
@@ -69,9 +69,9 @@ def duration(seconds: float | None) -> str:
     if seconds < 0:
         seconds = 0.0
     if 0 < seconds < 0.0005:
-        return _("< 1 ms")
+        return _together(_("< 1 ms"))
     if seconds < 0.9995:
-        return _("%(count)s ms") % {"count": round(seconds * 1000)}
+        return _together(_("%(count)s ms") % {"count": round(seconds * 1000)})
     left = round(seconds)
     parts = []
     for size, unit in _UNITS:
@@ -82,7 +82,7 @@ def duration(seconds: float | None) -> str:
             break
         if len(parts) == 2:
             break
-    return " ".join(parts)
+    return _together(" ".join(parts))
 
 
 @register.filter
@@ -100,16 +100,21 @@ def _unit(unit: str, count: int) -> str:
     return texts[unit] % {"count": written}
 
 
+def _together(text: str) -> str:
+    """Return a text that keeps its order in a right-to-left page, also where its units are in Latin letters."""
+    return f"\u2068{text}\u2069" if get_language_bidi() else text
+
+
 @register.filter
 def rate(per_s: float | None) -> str:
     """Return how often something happens, per second, minute or hour, whichever gives a number to read."""
     if per_s is None:
         return "–"
     if per_s >= 1 or not per_s:
-        return _("%(count)s/s") % {"count": _short(per_s)}
+        return _together(_("%(count)s/s") % {"count": _short(per_s)})
     if per_s * 60 >= 1:
-        return _("%(count)s/min") % {"count": _short(per_s * 60)}
-    return _("%(count)s/h") % {"count": _short(per_s * 3600)}
+        return _together(_("%(count)s/min") % {"count": _short(per_s * 60)})
+    return _together(_("%(count)s/h") % {"count": _short(per_s * 3600)})
 
 
 def _short(value: float) -> str:

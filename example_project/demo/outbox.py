@@ -25,7 +25,7 @@ class Outbox:
     def rows(self) -> list[Row]:
         """Return the rows, oldest first."""
         columns = self._rows.order_by("id").values_list("event_id", "state")
-        return [Row(event_id=event_id, state=OutboxEvent.State(state).label) for event_id, state in columns]
+        return [Row(event_id=event_id, state=OutboxEvent.State(state).name.lower()) for event_id, state in columns]
 
     def pending(self) -> set[str]:
         """Return the ids of events that are not known to be published."""
