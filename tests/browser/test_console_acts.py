@@ -62,8 +62,10 @@ def test_a_group_is_paused_and_resumed(log_in: Callable[..., Page], shop: Shop, 
     page.reload()
     assert figure(section(page, "mail"), "Unread") == 1
     assert not has_mail(shop, order)
-    # When it is resumed
-    section(page, "mail").get_by_role("link", name="Resume").click()
+    # When it is resumed, from what the overview says about it
+    page.get_by_role("navigation", name="Redis bus").get_by_role("link", name="Overview").click()
+    finding = page.get_by_role("listitem").filter(has_text="paused by grace: The mail server moves house")
+    finding.get_by_role("link").click()
     page.get_by_role("button", name="Resume the group").click()
     page.get_by_role("button", name="Resume").click()
     page.get_by_text("Goes on: group “mail”.").wait_for()
