@@ -136,12 +136,13 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Not run: its handler is paused. It comes again, and no attempt is counted."""
+    """Not run: its handler, of this name, is paused. It comes again, and no attempt is counted."""
+
+    handler: str
 
 
 Decision = Ack | RetryLater | DeadLetter
 ACK = Ack()
-HOLD = Hold()
 
 
 def decide(error: BaseException | None, *, attempt: int, policy: Retry, luck: float) -> Decision:

@@ -130,8 +130,8 @@ class GroupLink(Protocol):
     def retry(self, failures: Sequence[Failure]) -> list[bytes]:
         """Schedule failed entries again. Returns those that were no longer ours."""
 
-    def hold(self, entry_ids: Sequence[bytes]) -> list[bytes]:
-        """Put entries aside whose handlers are paused, without an attempt counted. Returns those no longer ours."""
+    def hold(self, entries: Sequence[tuple[bytes, str]]) -> list[bytes]:
+        """Put entries aside whose handlers, named beside, are paused; no attempt is counted. Returns those not ours."""
 
     def bury(self, grave: Grave) -> bool:
         """Move an entry to the dead letters. False if it was no longer ours."""

@@ -70,9 +70,14 @@ def _added(counted: Mapping[int, Mapping[str, int]]) -> dict[int, int]:
     """Return how many entries were added in each minute of which that is known."""
     known = [(minute, numbers["added"]) for minute, numbers in counted.items() if "added" in numbers]
     # Less than before: the stream was made anew.
-    return {
+    found = {
         minute: number - before if number >= before else number for (_, before), (minute, number) in pairwise(known)
     }
+    if known and "from" in counted[known[0][0]]:
+        # Since a consumer was there to see: what came in that minute before it, nobody has counted.
+        minute, number = known[0]
+        found[minute] = max(0, number - counted[minute]["from"])
+    return found
 
 
 def _numbers(flat: Sequence[bytes]) -> dict[str, int]:

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from threading import Condition, Lock, Thread
+from threading import Condition, Event, Lock, Thread
 from time import perf_counter
 from typing import Any
 
@@ -102,21 +102,32 @@ class AsyncExecutor:
         return spent
 
     def take_back(self, wait_s: float) -> list[Delivery]:
-        taking = asyncio.run_coroutine_threadsafe(self._take_back(), self._loop)
-        try:
-            return taking.result(timeout=wait_s)
-        except TimeoutError:
-            return []  # a handler blocks the event loop: what waits behind it is given back at the deadline
+        taken: list[Delivery] = []
+        answered, given_up = Event(), Event()
+
+        def take() -> None:
+            with self._lock:
+                if not given_up.is_set():
+                    taken.extend(self._withdrawn())
+                    self._held -= len(taken)
+                    answered.set()
+
+        self._loop.call_soon_threadsafe(take)
+        if not answered.wait(wait_s):
+            with self._lock:  # so that it takes all or nothing, and never what nobody waits for any more
+                given_up.set()
+        return taken  # empty if a handler blocks the event loop: what waits behind it is given back at the deadline
 
     def close(self) -> None:
         with suppress(RuntimeError):  # the event loop has ended already
             self._loop.call_soon_threadsafe(self._cancel)
 
-    async def _take_back(self) -> list[Delivery]:
-        taken = [*self._waiting, *self._lanes.take_back()]
+    def _withdrawn(self) -> list[Delivery]:
+        """Return what has not started, and forget it."""
+        ready = list(self._waiting)
         self._waiting.clear()
-        with self._lock:
-            self._held -= len(taken)
+        taken = [*ready, *self._lanes.take_back()]
+        self._lanes.withdraw(ready)
         return taken
 
     def _cancel(self) -> None:
@@ -129,7 +140,7 @@ class AsyncExecutor:
         self._waiting.extend(start)
         begin = self._loop.create_task(self._dispatcher.abegin())
         self._tasks.add(begin)
-        begin.add_done_callback(self._tasks.discard)
+        begin.add_done_callback(self._ended)
         # Not after it: what cleans database connections waits for their thread, and so do the handlers that need one,
         # in the order of asking. The others need not wait.
         self._start()
@@ -138,7 +149,12 @@ class AsyncExecutor:
         while self._waiting and len(self._tasks) <= self.slots and not self._closed:
             task = self._loop.create_task(self._run(self._waiting.popleft()))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        # Only now is there room: what came between the end of the coroutine and this found none.
+        self._tasks.discard(task)
+        self._start()
 
     async def _run(self, delivery: Delivery) -> None:
         started = perf_counter()
@@ -153,5 +169,3 @@ class AsyncExecutor:
             self._done.append((delivery, decision))
             if len(self._done) >= self._enough or not self._held:
                 self._finished.notify()
-        if self._waiting:
-            self._loop.call_soon(self._start)

@@ -16,7 +16,7 @@ from ..core.envelope import ONLY_FOR
 from ..core.events import Event
 from ..core.exceptions import UnreadableEntry
 from ..core.handlers import Handler, MiddlewareHooks, Router
-from ..core.policy import ACK, HOLD, Ack, Decision, Hold, Retry, decide, overdue
+from ..core.policy import ACK, Ack, Decision, Hold, Retry, decide, overdue
 from ..core.ports import Delivery
 from ..core.reading import EntryReader
 from ..core.redaction import Redaction, Scrub
@@ -103,7 +103,7 @@ class Dispatcher:
             if handler is None:
                 decision: Decision = ACK
             elif self.paused and handler.name in self.paused:
-                return HOLD
+                return Hold(handler=handler.name)
             elif delivery.redelivered and (dead := _overdue(delivery, handler)) is not None:
                 decision = dead
             else:
@@ -143,7 +143,7 @@ class Dispatcher:
             if handler is None:
                 decision: Decision = ACK
             elif self.paused and handler.name in self.paused:
-                return HOLD
+                return Hold(handler=handler.name)
             elif delivery.redelivered and (dead := _overdue(delivery, handler)) is not None:
                 decision = dead
             else:
@@ -181,7 +181,7 @@ class Dispatcher:
                 continue
             handler = self._only or self._route(event.type)
             if handler is not None and handler.name in self.paused:
-                done.append((delivery, HOLD))
+                done.append((delivery, Hold(handler=handler.name)))
                 continue
             dead = _overdue(delivery, handler) if handler and delivery.redelivered else None
             if handler is None or dead is not None:

@@ -38,6 +38,13 @@ class Lanes:
         self._waiting.pop(key, None)
         return None
 
+    def withdraw(self, deliveries: Sequence[Delivery]) -> None:
+        """Say that these, which might have started, never will: their keys are free, as nothing of them runs."""
+        for delivery in deliveries:
+            key = key_of(delivery.fields)
+            if key is not None:
+                self._waiting.pop(key, None)
+
     def take_back(self) -> list[Delivery]:
         """Return all that wait behind others, and forget them."""
         waiting = [delivery for lane in self._waiting.values() for delivery in lane]

@@ -130,15 +130,17 @@ class GroupLoop:
             self._when_idle()
 
     def _rest(self) -> None:
-        """One round of a group that is paused: finish what runs, give back the rest, take nothing."""
-        back = self._next + self.executor.take_back(REST_S)
-        self._next = []
+        """One round of a group that is paused: finish what runs, take nothing.
+
+        What has a key stays here and is renewed, for later events of its key would overtake it; the rest is given back.
+        """
+        self._next, back = by_key(self.executor.take_back(REST_S) + self._next)
         self.settling.give_back(back)
         self._quota.gave_back(len(back))
         self._collect(REST_S if self.executor.held else 0.0)
         self._send_acks()
         self._claiming.tidy()
-        if not (self._held or self.settling.unsettled):
+        if not (self.executor.held or self.settling.unsettled):
             self._quota.idle(searching=False)
             self._stopping.wait(REST_S)
 
@@ -181,8 +183,7 @@ class GroupLoop:
         if left:
             # Asked to stop, or the batch takes longer than anyone could know when it was read: others may have it.
             # But what has a key stays here and is renewed, for later events of its key would overtake it.
-            stop = self._stopping.requested or self.orders.paused
-            keep, back = ([], left) if stop else by_key(left)
+            keep, back = ([], left) if self._stopping.requested else by_key(left)
             self._next = keep + self._next
             self.settling.give_back(back)
             self._quota.gave_back(len(back))

@@ -49,6 +49,8 @@ class Settling:
         self._acks: list[bytes] = []
         self._back: list[bytes] = []
         self._full = False
+        self._doubtful: set[bytes] = set()
+        """Acked over a connection that was lost: Redis may have it."""
 
     # --- what is in hand; `in_hand`, `older_than`, `renewed` and `gone` are also called by the keeper's thread
 
@@ -154,18 +156,21 @@ class Settling:
     def distrust(self) -> None:
         """Acks under way may have got lost: they go again, fenced, for they are no longer young."""
         self._done += [(Delivery(entry_id, []), ACK) for entry_id in self._acks]
+        self._doubtful.update(self._acks)
         self._acks = []
 
     def _settle_carefully(self, late: float) -> None:
         acks = [d.entry_id for d, decision in self._done if isinstance(decision, Ack)]
         if acks:
             fence = any(self._is_late(entry_id, late) for entry_id in acks)
-            gone = self._link.ack(acks, fence)
+            # What nobody has any more, and was acked before, is what that ack has done.
+            gone = [entry_id for entry_id in self._link.ack(acks, fence) if entry_id not in self._doubtful]
+            self._doubtful.difference_update(acks)
             self._settled(set(acks), gone)
             self.counts.handled += len(acks) - len(gone)
-        held = [d.entry_id for d, decision in self._done if isinstance(decision, Hold)]
+        held = [(d.entry_id, decision.handler) for d, decision in self._done if isinstance(decision, Hold)]
         if held:
-            self._settled(set(held), self._link.hold(held))
+            self._settled({entry_id for entry_id, _ in held}, self._link.hold(held))
         try:
             self._bury_and_retry()
         except OutOfMemory as error:

@@ -73,7 +73,9 @@ class ThreadExecutor:
                     break
                 if delivery is not None:
                     taken.append(delivery)
+            ready = len(taken)
             taken += self._lanes.take_back()
+            self._lanes.withdraw(taken[:ready])
             self._held -= len(taken)
         return taken
 

@@ -37,6 +37,8 @@ def translate(error: BaseException, *, where: str) -> BusError:
         error: what redis-py raised or returned.
         where: the server, for the message; never with a password.
     """
+    if isinstance(error, Unavailable):
+        return error
     if isinstance(error.__cause__, theirs.AuthenticationError):  # redis-py's asyncio side calls it a ConnectionError
         error = error.__cause__
     message = str(error)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import redis.exceptions
 from redis.exceptions import ResponseError
 
+from ..core.exceptions import Unavailable
 from .clients import Clients
 from .deadline import within
 from .errors import LOST
@@ -55,7 +56,8 @@ def perform(clients: Clients, work: Work, deadline_s: float) -> None:
     except BaseException as error:
         if lender is not None and connection is not None:
             lender.drop(connection)  # replies may still be owed on it
-        if not isinstance(error, (*LOST, ResponseError)):  # the latter: refused while connecting
+        # Refused while connecting; or there is no server to connect to, as an embedded one does not come up.
+        if not isinstance(error, (*LOST, ResponseError, Unavailable)):
             raise
         work.fail(_told(error, deadline_s), connection is not None)
         return
@@ -81,7 +83,7 @@ async def aperform(clients: Clients, work: Work, deadline_s: float) -> None:
     except BaseException as error:
         if connection is not None:
             await connection.disconnect(nowait=True)
-        if not isinstance(error, (*LOST, ResponseError)):
+        if not isinstance(error, (*LOST, ResponseError, Unavailable)):
             raise
         work.fail(_told(error, deadline_s), connection is not None)
     finally:

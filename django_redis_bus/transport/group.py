@@ -86,7 +86,7 @@ class RedisGroupLink:
     def join(self) -> str:
         records = self._records()
         held = records.get(self._consumer)
-        if held and json.loads(held)["token"] == self._token:
+        if held and _record(held).get("token") == self._token:
             return self._consumer
         names = [self._wanted] if self._wanted else [f"{socket.gethostname()}-{n}" for n in range(1, SLOTS + 1)]
         if self._consumer:
@@ -129,12 +129,13 @@ class RedisGroupLink:
         return int(seconds) * 1000 + int(micros) // 1000
 
     def _is_dead(self, record: bytes, now_ms: int) -> bool:
-        known = json.loads(record)
-        if now_ms - known["beat"] >= ALIVE_MS:
+        known = _record(record)
+        beat, pid = known.get("beat"), known.get("pid")
+        if not isinstance(beat, int | float) or now_ms - beat >= ALIVE_MS:
             return True
         # Where the process table is the same one, it knows at once: a killed consumer's successor need not wait.
         namespace = pid_namespace()
-        return bool(namespace) and known.get("namespace") == namespace and not runs(known["pid"])
+        return bool(namespace) and known.get("namespace") == namespace and not (isinstance(pid, int) and runs(pid))
 
     # --- the hot path
 
@@ -210,8 +211,9 @@ class RedisGroupLink:
         flat = [part for failure in failures for part in failure]
         return self._ids(script("retry"), self._notes, *flat)
 
-    def hold(self, entry_ids: Sequence[bytes]) -> list[bytes]:
-        return self._ids(script("hold"), self._notes, *entry_ids)
+    def hold(self, entries: Sequence[tuple[bytes, str]]) -> list[bytes]:
+        flat = [part for pair in entries for part in pair]
+        return self._ids(script("hold"), [*self._notes, self.keys.paused], *flat)
 
     def bury(self, grave: Grave) -> bool:
         keys = [self.keys.stream, self.keys.dead, self.keys.retry, self.keys.failures, self.keys.consumers]
@@ -285,3 +287,12 @@ def _deliveries(taken: list[Any]) -> list[Delivery]:
         Delivery(entry_id, fields, attempt, True, bool(solo), crashes)
         for entry_id, attempt, solo, fields, crashes in taken
     ]
+
+
+def _record(raw: bytes) -> dict[str, Any]:
+    """Return a consumer's record; empty if that is none, as somebody else has written it."""
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

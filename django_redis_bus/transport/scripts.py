@@ -28,9 +28,10 @@ class Script(NamedTuple):
 @cache
 def script(name: str) -> Script:
     """Return the script in lua/<name>.lua."""
-    text = _INCLUDE.sub(lambda found: _text(found[1].decode()), _text(name))
+    text = _text(name)
     return Script(text, sha1(text, usedforsecurity=False).hexdigest())
 
 
 def _text(name: str) -> bytes:
-    return (files(__package__) / "lua" / f"{name}.lua").read_bytes()
+    text = (files(__package__) / "lua" / f"{name}.lua").read_bytes()
+    return _INCLUDE.sub(lambda found: _text(found[1].decode()), text)

@@ -9,8 +9,9 @@ import pytest
 
 from django_redis_bus import Event, Stream, buses
 from django_redis_bus.core.exceptions import ConfigurationError
-from django_redis_bus.operations import replaying
+from django_redis_bus.operations import pausing, replaying
 from django_redis_bus.operations.asking import Asking
+from django_redis_bus.transport.scripts import script
 from tests.contract.consuming import FAST, TOPIC, Contract, wait_for
 
 
@@ -162,3 +163,51 @@ def test_what_cannot_be_is_told(contract: Contract, stream: Stream, group: str, 
 def test_a_stream_that_is_not_there_has_nothing_to_replay(contract: Contract) -> None:
     with pytest.raises(ConfigurationError, match="does not exist"):
         replaying.plan(visit(), "events:nowhere", "g", "all")
+
+
+def test_its_rate_holds_after_a_time_without_consumers(
+    contract: Contract, stream: Stream, seen: dict[str, Counter[int]]
+) -> None:
+    # Given a replay that began a minute ago, and nobody was there
+    replaying.start(visit(), TOPIC, replaying.plan(visit(), TOPIC, "g", "all"), per_s=2, by="ada")
+    began = int(contract.client.hget(contract.keys().replay, "started") or 0)
+    contract.client.hset(contract.keys().replay, "started", began - 60_000)
+
+    # When a consumer comes
+    contract.start(groups=("g",))
+    wait_for(lambda: seen["g"].total() > 20)
+
+    # Then what was missed does not come all at once
+    found = replaying.replay(visit(), TOPIC, "g")
+    assert found is not None
+    assert found.done <= 6
+
+
+def test_a_paused_group_is_handed_nothing(contract: Contract, stream: Stream) -> None:
+    pausing.pause(visit(), TOPIC, "g", by="ada")
+    replaying.start(visit(), TOPIC, replaying.plan(visit(), TOPIC, "g", "all"), by="ada")
+    contract.start(groups=("g",))
+    time.sleep(1.2)
+
+    assert contract.pending() == {}
+    pausing.resume(visit(), TOPIC, "g")
+    wait_for(over)
+
+
+def test_large_entries_are_looked_at_few_at_a_time(contract: Contract, stream: Stream) -> None:
+    # Given entries of a quarter of a megabyte
+    contract.client.xgroup_setid(contract.key, "g", "$")
+    for _ in range(60):
+        contract.raw({"data": "x" * 250_000})
+    contract.client.xgroup_setid(contract.key, "g", "$")
+    replaying.start(visit(), TOPIC, replaying.plan(visit(), TOPIC, "g", "all"), by="ada")
+    keys = contract.keys()
+
+    # When a consumer carries it on once
+    contract.client.eval(
+        script("orders").text.decode(), 5, keys.stream, keys.paused, keys.replay, keys.retry, keys.failures, "g", "c"
+    )
+
+    found = replaying.replay(visit(), TOPIC, "g")
+    assert found is not None
+    assert 20 < found.done < 60

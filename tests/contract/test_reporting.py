@@ -16,6 +16,8 @@ def minutes(contract: Contract) -> dict[str, int]:
     for key in sorted(contract.client.scan_iter(contract.keys().stats("*").replace("{", "[{]").replace("}", "[}]"))):
         assert 7_000 < contract.client.ttl(key) <= 7_500
         for name, value in contract.client.hgetall(key).items():
+            if name == b"from":
+                continue
             before = 0 if name == b"added" else total.get(name.decode(), 0)
             total[name.decode()] = before + int(value)
     return total

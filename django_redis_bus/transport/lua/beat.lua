@@ -7,11 +7,12 @@
 local STATS_S = 7500 -- how long a minute is kept
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
+-- include noting.lua
 local raw = redis.call('HGET', KEYS[2], ARGV[2])
 if not raw then
   return 0
 end
-local record = cjson.decode(raw)
+local record = note_of(raw)
 if record.token ~= ARGV[3] then
   return 0
 end
@@ -64,6 +65,7 @@ else -- Redis does not know how far the group is; this tells the stream's whole 
   end
 end
 if added then
+  redis.call('HSETNX', minute, 'from', added)
   redis.call('HSET', minute, 'added', added)
 end
 for i, what in ipairs({ 'handled', 'failed', 'dead' }) do

@@ -5,16 +5,18 @@
 -- Returns {{id, attempt, solo, fields, crashes}…, ids whose payload is gone…}
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
+-- include noting.lua
 local taken, lost = {}, {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[3])) do
-  local pending = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)
+  local is_id = string.match(id, '^%d+%-%d+$') -- else somebody else has put it there
+  local pending = is_id and redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1) or {}
   if #pending == 0 then
     -- settled by an operator, or the group was recreated and will read it again
     redis.call('ZREM', KEYS[2], id)
     redis.call('HDEL', KEYS[3], id)
   else
     local raw = redis.call('HGET', KEYS[3], id)
-    local record = raw and cjson.decode(raw) or {}
+    local record = note_of(raw)
     local solo = (record.expired or 0) >= 2
     if solo and #taken > 0 then
       break

@@ -13,6 +13,7 @@
 -- ten years: no lease is as long
 local RELEASED_MS = 315360000000
 local SCAN = 500 -- most entries to look at
+-- include noting.lua
 local group, consumer, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local count = math.min(tonumber(ARGV[4]), 1000) -- Lua passes at most 8,000 arguments
 local cursor, own, suspects = ARGV[5], ARGV[6] == '1', ARGV[7] == '1'
@@ -59,7 +60,7 @@ while not following do
     if note then
       local solo, crashes = false, 0
       if note ~= '' then
-        local record = cjson.decode(note)
+        local record = note_of(note)
         if idle < RELEASED_MS then
           record.expired = (record.expired or 0) + 1
           if record.started then

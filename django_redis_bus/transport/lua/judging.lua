@@ -4,12 +4,7 @@ local ALIVE_MS = 10000 -- as in transport/group.py
 -- ten years: no lease is as long
 local RELEASED_MS = 315360000000
 
--- Returns what is noted in JSON, {} for nothing and for what is no note.
-local function note_of(raw)
-  local ok, note = pcall(cjson.decode, raw or '')
-  return ok and type(note) == 'table' and note or {}
-end
-
+-- include noting.lua
 -- Returns two functions: the state of an entry, by its owner, its idle time, its score in the retry set and what is
 -- noted of its failures; and the lease of a consumer in ms.
 local function judging(consumers, lease_ms)

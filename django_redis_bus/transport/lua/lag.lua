@@ -55,7 +55,7 @@ for _, g in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
   for i = 1, #g, 2 do
     info[g[i]] = g[i + 1]
   end
-  local alive = redis.call('HGET', KEYS[2], info['name'])
+  local alive = tonumber(redis.call('HGET', KEYS[2], info['name']) or nil)
   if not alive or now - tonumber(alive) < pin then
     events = math.max(events, info['pending'] + (info['lag'] or unread(info['last-delivered-id'])))
     local first = redis.call('XRANGE', KEYS[1], '(' .. info['last-delivered-id'], '+', 'COUNT', 1)[1]

@@ -2,8 +2,9 @@
 -- Guarantees: the name is free again, and the consumer is removed from the group only if nothing is pending for it
 -- (XGROUP DELCONSUMER would drop that without a word).
 -- KEYS stream consumers   ARGV group name token
+-- include noting.lua
 local raw = redis.call('HGET', KEYS[2], ARGV[2])
-if not raw or cjson.decode(raw).token ~= ARGV[3] then
+if not raw or note_of(raw).token ~= ARGV[3] then
   return 0
 end
 redis.call('HDEL', KEYS[2], ARGV[2])

@@ -4,6 +4,7 @@
 -- Returns how many were released
 -- ten years: no lease is as long
 local RELEASED_MS = 315360000000
+-- include noting.lua
 local released = 0
 for i = 3, #ARGV do
   local id = ARGV[i]
@@ -12,7 +13,7 @@ for i = 3, #ARGV do
     redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'IDLE', RELEASED_MS, 'JUSTID')
     local raw = redis.call('HGET', KEYS[2], id)
     if raw then
-      local record = cjson.decode(raw)
+      local record = note_of(raw)
       record.started = false
       redis.call('HSET', KEYS[2], id, cjson.encode(record))
     end

@@ -4,13 +4,14 @@
 -- Returns the ids that belong to somebody else now, or to nobody
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
+-- include noting.lua
 local gone = {}
 for i = 3, #ARGV, 3 do
   local id = ARGV[i]
   local pending = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)
   if #pending == 1 and pending[1][2] == ARGV[2] then
     local raw = redis.call('HGET', KEYS[3], id)
-    local record = raw and cjson.decode(raw) or {}
+    local record = note_of(raw)
     record.started = false
     record.first = record.first or now
     record.last = now

@@ -4,13 +4,14 @@
 -- Returns the names removed
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
+-- include noting.lua
 local removed = {}
 local present = {}
 for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
   local name, pending, idle = c[2], c[4], c[6]
   present[name] = true
   local raw = redis.call('HGET', KEYS[2], name)
-  local alive = raw and now - cjson.decode(raw).beat < tonumber(ARGV[3])
+  local alive = raw and now - (note_of(raw).beat or 0) < tonumber(ARGV[3])
   if pending == 0 and idle >= tonumber(ARGV[2]) and not alive then
     redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], name)
     redis.call('HDEL', KEYS[2], name)
@@ -19,7 +20,7 @@ for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
 end
 local records = redis.call('HGETALL', KEYS[2])
 for i = 1, #records, 2 do
-  if not present[records[i]] and now - cjson.decode(records[i + 1]).beat >= tonumber(ARGV[2]) then
+  if not present[records[i]] and now - (note_of(records[i + 1]).beat or 0) >= tonumber(ARGV[2]) then
     redis.call('HDEL', KEYS[2], records[i])
   end
 end

@@ -28,7 +28,7 @@ for _, g in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
     info[g[i]] = g[i + 1]
   end
   local alive = redis.call('HGET', KEYS[2], info['name'])
-  if not alive then
+  if not alive or not tonumber(alive) then
     -- a group of another program: it counts as alive from the moment it is first seen
     redis.call('HSET', KEYS[2], info['name'], now)
     alive = now

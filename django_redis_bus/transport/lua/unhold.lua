@@ -9,9 +9,10 @@ local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf', 'LIMIT', AR
 if #ids == 0 then
   return -1
 end
+-- include noting.lua
 local kept = 0
 for i, raw in ipairs(redis.call('HMGET', KEYS[2], unpack(ids))) do
-  if raw and cjson.decode(raw).held then
+  if raw and note_of(raw).held then
     redis.call('ZADD', KEYS[1], now, ids[i])
   else
     kept = kept + 1
