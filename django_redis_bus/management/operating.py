@@ -74,7 +74,7 @@ def told(options: dict[str, Any], topic: str = "", group: str = "") -> Iterator[
 def nothing_there(options: dict[str, Any], topic: str, group: str = "") -> str:
     """Return what to say of a stream or a group that is not there; "" if both are, or nobody can tell."""
     try:
-        report = streams.stream(visit(options), topic)
+        report = streams.stream(visit(options), topic, group)
         known = [] if report.exists else [each.topic for each in streams.streams(visit(options)).items]
     except BusError:
         return ""

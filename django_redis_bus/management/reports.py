@@ -66,6 +66,9 @@ def about_stream(report: StreamReport) -> Iterator[str]:
     for group in report.groups:
         yield ""
         yield from _about_group(group)
+    if report.more_groups:
+        yield ""
+        yield f"  {_plural(report.more_groups, 'more group')} with no more to do than these"
 
 
 def about_minutes(minutes: Sequence[Minute]) -> Iterator[str]:
@@ -90,6 +93,8 @@ def _rows(report: StreamReport) -> Iterator[tuple[str, ...]]:
             f"  {name(group.name)}{pause}", "", str(group.unread), f"{group.pending:,}", f"{group.retrying:,}", "",
             span(group.oldest_s), consumers,
         )  # fmt: skip
+    if report.more_groups:
+        yield (f"  {_plural(report.more_groups, 'more group')}", *[""] * 7)
 
 
 def _about_group(group: GroupReport) -> Iterator[str]:
