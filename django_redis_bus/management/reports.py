@@ -13,6 +13,7 @@ from ..operations.streams import StreamReport
 from ..operations.values import Page
 from .tables import name, size, span, table
 
+SHOWN_GROUPS = "those of this project and those with most to do are shown"
 _HEADS = ("STREAM, GROUP", "EVENTS", "UNREAD", "PENDING", "RETRIES", "DEAD", "OLDEST", "CONSUMERS")
 
 
@@ -68,7 +69,7 @@ def about_stream(report: StreamReport) -> Iterator[str]:
         yield from _about_group(group)
     if report.more_groups:
         yield ""
-        yield f"  {_plural(report.more_groups, 'more group')} with no more to do than these"
+        yield f"  {_plural(report.more_groups, 'more group')}; {SHOWN_GROUPS}"
 
 
 def about_minutes(minutes: Sequence[Minute]) -> Iterator[str]:

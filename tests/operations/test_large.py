@@ -146,7 +146,7 @@ def test_a_stream_with_groups_everywhere(ward: Ward) -> None:
     for n in range(30):
         ward.make_group(f"g{n:02}", ids[n])
 
-    with reads(ward, 80):
+    with reads(ward, 60):
         report = streams.stream(ward.asking(), ward.topic)
 
     assert len(report.groups) == 30
