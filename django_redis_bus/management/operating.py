@@ -67,8 +67,6 @@ def told(options: dict[str, Any], topic: str = "", group: str = "") -> Iterator[
         raise usage(str(error)) from error
     except BusError as error:
         raise CommandError(str(error)) from error
-    except BrokenPipeError:  # what it was piped to has seen enough; Python flushes its output once more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def nothing_there(options: dict[str, Any], topic: str, group: str = "") -> str:
