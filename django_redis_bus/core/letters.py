@@ -11,7 +11,8 @@ NAMES = (
 )  # fmt: skip
 """What every dead letter begins with, as dead.lua writes it."""
 PACKED = b"dead_packed"
-_HEAD = 2 * len(NAMES)
+HEAD = 2 * len(NAMES)
+"""So many names and values are said of an entry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +41,10 @@ def letter_of(flat: Sequence[bytes]) -> Letter:
     They are read by their places: what the entry says of itself may have any name. An entry that somebody else put
     there says nothing, and is all fields.
     """
-    if tuple(flat[:_HEAD:2]) != NAMES or len(flat) < _HEAD:
+    if tuple(flat[:HEAD:2]) != NAMES or len(flat) < HEAD:
         return Letter(fields=flat)
-    group, entry_id, reason, error, traceback, attempts, consumer, first, last = flat[1:_HEAD:2]
-    fields: Sequence[bytes] = flat[_HEAD:]
+    group, entry_id, reason, error, traceback, attempts, consumer, first, last = flat[1:HEAD:2]
+    fields: Sequence[bytes] = flat[HEAD:]
     if len(fields) == 2 and fields[0] == PACKED:
         fields = unpacked(fields[1])
     return Letter(

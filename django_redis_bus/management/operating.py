@@ -67,14 +67,12 @@ def told(options: dict[str, Any], topic: str = "", group: str = "") -> Iterator[
         raise usage(str(error)) from error
     except BusError as error:
         raise CommandError(str(error)) from error
-    except BrokenPipeError:  # what it was piped to has seen enough; Python flushes its output once more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def nothing_there(options: dict[str, Any], topic: str, group: str = "") -> str:
     """Return what to say of a stream or a group that is not there; "" if both are, or nobody can tell."""
     try:
-        report = streams.stream(visit(options), topic)
+        report = streams.stream(visit(options), topic, group)
         known = [] if report.exists else [each.topic for each in streams.streams(visit(options)).items]
     except BusError:
         return ""

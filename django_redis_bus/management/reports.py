@@ -13,6 +13,7 @@ from ..operations.streams import StreamReport
 from ..operations.values import Page
 from .tables import name, size, span, table
 
+SHOWN_GROUPS = "those of this project and those with most to do are shown"
 _HEADS = ("STREAM, GROUP", "EVENTS", "UNREAD", "PENDING", "RETRIES", "DEAD", "OLDEST", "CONSUMERS")
 
 
@@ -66,6 +67,9 @@ def about_stream(report: StreamReport) -> Iterator[str]:
     for group in report.groups:
         yield ""
         yield from _about_group(group)
+    if report.more_groups:
+        yield ""
+        yield f"  {_plural(report.more_groups, 'more group')}; {SHOWN_GROUPS}"
 
 
 def about_minutes(minutes: Sequence[Minute]) -> Iterator[str]:
@@ -90,6 +94,8 @@ def _rows(report: StreamReport) -> Iterator[tuple[str, ...]]:
             f"  {name(group.name)}{pause}", "", str(group.unread), f"{group.pending:,}", f"{group.retrying:,}", "",
             span(group.oldest_s), consumers,
         )  # fmt: skip
+    if report.more_groups:
+        yield (f"  {_plural(report.more_groups, 'more group')}", *[""] * 7)
 
 
 def _about_group(group: GroupReport) -> Iterator[str]:

@@ -9,13 +9,13 @@ from typing import Any, TypeAlias
 from ..core.envelope import ONLY_FOR
 from ..core.events import Published
 from ..core.exceptions import ConfigurationError
-from ..core.letters import Letter, letter_of
+from ..core.letters import HEAD, Letter, letter_of
 from ..core.telling import printable
 from . import acting
 from .acting import AT_ONCE as AT_ONCE
-from .asking import Asking, value
+from .asking import Asking
 from .bounds import newest_dead
-from .entries import LOOKED_AT
+from .entries import LOOKED_AT, LOOKED_AT_BYTES
 from .exporting import Exporting
 from .letters import CHUNK, filters, shown, walk
 from .letters import DeadLetter as DeadLetter
@@ -23,6 +23,7 @@ from .letters import Match as Match
 from .pending_rows import is_after, lease_ms
 from .resending import copy_of
 from .showing import Showing
+from .steps import these
 from .values import Acted, Count, Page
 
 OPERATOR = "bus-operator"
@@ -37,21 +38,21 @@ def listing(
 ) -> Page[DeadLetter]:
     """Return dead letters, the newest first; `after` is the `following` of a page. Raises BusError."""
     showing = Showing(asking, topic, payloads=payloads)
-    found: list[tuple[str, Letter]] = []
-    looked_at = 0
+    found: list[DeadLetter] = []
+    looked_at = read = 0
     following: str | None = after or None
-    size = CHUNK if filters(match) else min(count + 1, CHUNK)
-    for seen, letters, place in walk(asking, topic, match, showing, after=after, newest_first=True, size=size):
-        looked_at, following = looked_at + seen, place
+    size = CHUNK if filters(match) else min(count, CHUNK)
+    for seen in walk(asking, topic, match, showing, after=after, newest_first=True, size=size):
+        looked_at, read, following = looked_at + seen.looked_at, read + seen.bytes, seen.following
         room = count - len(found)
-        found += letters[:room]
-        if len(letters) > room or (len(found) == count and following is not None):
-            following = found[-1][0]
+        found += [shown(dead_id, one, showing) for dead_id, one in seen.letters[:room]]
+        if len(seen.letters) > room or (len(found) == count and following is not None):
+            following = found[-1].dead_id
             break
-        if looked_at >= LOOKED_AT or acting.is_short(asking):
+        if looked_at >= LOOKED_AT or read >= LOOKED_AT_BYTES or acting.is_short(asking):
             break
     return Page(
-        items=tuple(shown(dead_id, one, showing) for dead_id, one in found),
+        items=tuple(found),
         following=following,
         looked_at=looked_at,
         cut_short=following is not None and len(found) < count,
@@ -64,9 +65,9 @@ def count(asking: Asking, topic: str, match: Match, *, payloads: bool) -> Count:
         return Count(asking.call("XLEN", asking.keys(topic).dead))
     number = 0
     showing = Showing(asking, topic, payloads=payloads)
-    for _, letters, following in walk(asking, topic, match, showing):
-        number += len(letters)
-        if following is None:
+    for seen in walk(asking, topic, match, showing, whole=False):
+        number += len(seen.letters)
+        if seen.following is None:
             return Count(number)
         if number >= AT_ONCE or acting.is_short(asking):
             break
@@ -163,10 +164,10 @@ def export(asking: Asking, topic: str, match: Match, *, payloads: bool, after: s
     """
     exporting = Exporting(asking, topic, payloads=payloads)
     written = 0
-    for _, letters, _ in walk(asking, topic, match, Showing(asking, topic, payloads=payloads), after=after):
-        for dead_id, one in letters[: AT_ONCE - written]:
+    for seen in walk(asking, topic, match, Showing(asking, topic, payloads=payloads), after=after):
+        for dead_id, one in seen.letters[: AT_ONCE - written]:
             yield exporting.line(dead_id, one)
-        written += len(letters)
+        written += len(seen.letters)
         if written >= AT_ONCE:
             break
 
@@ -183,16 +184,15 @@ def _with_groups(
 ) -> Iterator[tuple[Sequence[str], str | None]]:
     """Yield the ids that are meant, those of one group together, and note the group of each."""
     if isinstance(chosen, Match):
-        for _, letters, following in walk(
-            asking, topic, chosen, Showing(asking, topic, payloads=payloads), after=after
-        ):
+        showing = Showing(asking, topic, payloads=payloads)
+        for seen in walk(asking, topic, chosen, showing, after=after, whole=False):
             groups.clear()
-            groups.update({dead_id: one.group for dead_id, one in letters})
-            yield sorted(groups, key=groups.__getitem__), following
+            groups.update({dead_id: one.group for dead_id, one in seen.letters})
+            yield sorted(groups, key=groups.__getitem__), seen.following
         return
     key = asking.keys(topic).dead
     for ids, following in acting.pages_of(chosen, after):
-        replies = asking.many([("XRANGE", key, dead_id, dead_id) for dead_id in ids])
         groups.clear()
-        groups.update({dead_id.decode(): letter_of(flat).group for reply in replies for dead_id, flat in value(reply)})
+        for found in these(asking, key, ids, values=HEAD):
+            groups.update({each[0].decode(): letter_of(each[1]).group for each in found if each is not None})
         yield sorted(ids, key=lambda dead_id: groups.get(dead_id, b"")), following

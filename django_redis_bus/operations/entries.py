@@ -10,19 +10,18 @@ from ..consuming import LAST_SEQUENCE, start_id
 from ..core.exceptions import ConfigurationError
 from .asking import Asking
 from .showing import Showing, Shown
+from .steps import Raw, step
 from .values import Page
 
 LOOKED_AT = 2_000
 """So many entries are looked at for one page."""
 LOOKED_AT_BYTES = 8_000_000
 """And so much of them."""
-FIRST_STEP, LONGEST_STEP, STEP_BYTES = 10, 500, 1_000_000
-"""Entries come in steps: nobody knows how large they are until some have come."""
+LONGEST_STEP = 500
 _ID = re.compile(r"(\d{1,20})(?:-(\d{1,20}))?")
 _LAST = int(LAST_SEQUENCE)
 
 Direction = Literal["older", "newer"]
-Raw = tuple[bytes, list[bytes]]
 
 
 def browse(
@@ -95,7 +94,6 @@ class Walk:
         self._key = asking.key(topic)
         self._upwards = direction == "newer"
         self._bytes = 0
-        self._ended = False
 
     @property
     def is_over(self) -> bool:
@@ -105,20 +103,20 @@ class Walk:
 
     def step(self, most: int = LONGEST_STEP) -> Iterator[Raw]:
         """Yield the next entries, about `most` of them or fewer. Raises BusError."""
-        average = self._bytes / self.looked_at if self.looked_at else STEP_BYTES / FIRST_STEP
-        asked = max(1, min(most, LOOKED_AT - self.looked_at, LONGEST_STEP, int(STEP_BYTES / max(average, 1))))
-        name, end = ("XRANGE", "+") if self._upwards else ("XREVRANGE", "-")
-        # One more than wanted shows whether the list ends here.
-        found: list[Raw] = self._asking.call(name, self._key, self.following, end, "COUNT", asked + 1)
-        self._ended = len(found) <= asked
+        asked = max(1, min(most, LOOKED_AT - self.looked_at, LONGEST_STEP))
+        found, following = step(
+            self._asking, self._key, self.following or "", "+" if self._upwards else "-",
+            most=asked, backwards=not self._upwards,
+        )  # fmt: skip
         last = found[-1][0] if found else b""
         if not found:
             self.following = None
-        for entry_id, flat in found if self._ended else found[:-1]:
+        for entry_id, flat in found:
             self.looked_at += 1
             self._bytes += sum(map(len, flat))
             self.last = entry_id.decode()
-            self.following = None if self._ended and entry_id == last else beside(self.last, upwards=self._upwards)
+            ended = following is None and entry_id == last
+            self.following = None if ended else beside(self.last, upwards=self._upwards)
             yield entry_id, flat
 
 

@@ -22,7 +22,8 @@ from .showing import Showing
 BYTES = "$base64"
 """The only member of an object that stands for bytes which are no text."""
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+# Possessive: else the engine remembers a place to go back to for each character.
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 # Where a spreadsheet takes the line for values with commas, semicolons, tabs or bars between them, a text may begin
 # one of them: so no text begins, or goes on behind such a character, as a formula does.
 _FORMULA = re.compile(r"""(?<=["',;|\s])[=+\-@]|(?<=\\[tnr])[=+\-@]""")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from ..core.letters import Letter, letter_of
+from ..core.letters import HEAD, Letter, letter_of
 from ..core.telling import printable
 from .asking import Asking
 from .showing import Showing, Shown
+from .steps import WHOLE, step
 
 CHUNK = 100
 """So many are read at once: a dead letter comes with its payload and its traceback."""
@@ -64,6 +66,21 @@ class Match:
     until: str = ""
 
 
+class Seen(NamedTuple):
+    """Some dead letters, in their order.
+
+    Attributes:
+        looked_at: how many there are; bytes: how large.
+        letters: those that match, with their ids.
+        following: where the next begin, to be given back as `after`; None at the end.
+    """
+
+    looked_at: int
+    bytes: int
+    letters: list[tuple[str, Letter]]
+    following: str | None
+
+
 def walk(
     asking: Asking,
     topic: str,
@@ -73,29 +90,31 @@ def walk(
     after: str = "",
     newest_first: bool = False,
     size: int = CHUNK,
-) -> Iterator[tuple[int, list[tuple[str, Letter]], str | None]]:
-    """Yield, chunk by chunk, how many letters were looked at, those that match, and where the next chunk begins.
+    whole: bool = True,
+) -> Iterator[Seen]:
+    """Yield dead letters, step by step, and those that match.
 
     Args:
-        after: the `following` of a chunk; "" for the beginning.
+        after: the `following` of a step; "" for the beginning.
         newest_first: else the oldest.
-        size: of a chunk.
+        size: of a step at most.
+        whole: else what was given up is not wanted, if nothing is looked for in it.
 
     Raises BusError.
     """
     key = asking.keys(topic).dead
-    place = f"({after}" if after else ""
-    while True:
-        if newest_first:
-            chunk = asking.call("XREVRANGE", key, place or match.until or "+", "-", "COUNT", size)
-        else:
-            chunk = asking.call("XRANGE", key, place or "-", match.until or "+", "COUNT", size)
+    start, end = (match.until or "+", "-") if newest_first else ("-", match.until or "+")
+    values = WHOLE if whole or match.type or match.text else HEAD
+    place: str | None = f"({after}" if after else start
+    while place is not None:
+        chunk, place = step(asking, key, place, end, most=size, backwards=newest_first, values=values)
         letters = [(dead_id.decode(), letter_of(flat)) for dead_id, flat in chunk]
-        following = letters[-1][0] if len(letters) == size else None
-        yield len(letters), [each for each in letters if _fits(each[1], match, showing)], following
-        if following is None:
-            return
-        place = f"({following}"
+        yield Seen(
+            looked_at=len(chunk),
+            bytes=sum(len(part) for _, flat in chunk for part in flat),
+            letters=[each for each in letters if _fits(each[1], match, showing)],
+            following=letters[-1][0] if place is not None else None,
+        )
 
 
 def _fits(one: Letter, match: Match, showing: Showing) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..core.exceptions import BusError
 from .asking import Asking
 from .pausing import Pause
+from .pausing import field as pause_field
 from .pausing import parsed as pauses_of
 from .records import Record, records
+from .replaying import FIELDS as REPLAY_FIELDS
 from .replaying import Replay
 from .replaying import parsed as replay_of
 from .values import Count
@@ -39,6 +41,7 @@ class StreamSeen(NamedTuple):
     Attributes:
         kind: of the key: "stream", "none", or another type.
         newest: how many of its newest entries were looked at, and the id of the oldest of them.
+        groups: those that were looked at.
     """
 
     kind: str
@@ -51,6 +54,7 @@ class StreamSeen(NamedTuple):
     bytes: int | None = None
     newest: tuple[int, str] = (0, "")
     groups: tuple[GroupSeen, ...] = ()
+    groups_in_all: int = 0
 
 
 class ConsumerSeen(NamedTuple):
@@ -79,18 +83,26 @@ class GroupNoted(NamedTuple):
     keys: tuple[str, ...]
 
 
-def streams_seen(asking: Asking, topics: Sequence[str], *, most: int) -> list[StreamSeen | BusError]:
+def streams_seen(
+    asking: Asking, topics: Sequence[str], *, most: int, groups: int, always: Mapping[str, Sequence[tuple[str, str]]]
+) -> list[StreamSeen | BusError]:
     """Return what is to be seen of each stream, or why it is not.
 
     Args:
         most: entries counted at most for a group whose lag Redis does not know.
+        groups: so many are looked at, those with most to do.
+        always: topic -> groups that are looked at in any case, each with a handler ("" for none).
 
     Raises BusError if Redis cannot be asked at all.
     """
     asked = []
     for topic in topics:
         keys = asking.keys(topic)
-        asked.append(((keys.stream, keys.dead, keys.groups, keys.paused), (most,)))
+        named = always.get(topic, ())
+        names = sorted({group for group, _ in named})
+        handlers = [pause_field(group, handler) for group, handler in named if handler]
+        args = (most, groups, len(names), *names, *names, *handlers)
+        asked.append(((keys.stream, keys.dead, keys.groups, keys.paused), args))
     replies = asking.run_many("see_stream", asked)
     return [reply if isinstance(reply, BusError) else _stream(*reply) for reply in replies]
 
@@ -107,7 +119,7 @@ def groups_noted(asking: Asking, groups: Sequence[tuple[str, str]], *, whole: bo
     asked = []
     for topic, group in groups:
         keys = asking.keys(topic, group)
-        asked.append(((keys.stream, keys.consumers, keys.retry, keys.replay), (group, int(whole))))
+        asked.append(((keys.stream, keys.consumers, keys.retry, keys.replay), (group, int(whole), *REPLAY_FIELDS)))
     replies = asking.run_many("see_group", asked)
     return [
         reply if isinstance(reply, BusError) else _noted(group, whole, *reply)
@@ -131,6 +143,7 @@ def _stream(
     size: int | bytes = b"",
     newest: tuple[int, bytes] = (0, b""),
     groups: Sequence[Sequence[Any]] = (),
+    groups_in_all: int = 0,
 ) -> StreamSeen:
     number, oldest = newest
     return StreamSeen(
@@ -144,6 +157,7 @@ def _stream(
         bytes=size if isinstance(size, int) else None,
         newest=(number, oldest.decode()),
         groups=tuple(_group(*group) for group in groups),
+        groups_in_all=groups_in_all,
     )
 
 
@@ -169,7 +183,7 @@ def _noted(
     due: int,
     following: bytes,
     said: list[bytes],
-    replay: list[bytes],
+    replay: Sequence[bytes | None],
     consumers: Sequence[tuple[bytes, int, int]],
     keys: Sequence[bytes],
 ) -> GroupNoted:
@@ -178,16 +192,9 @@ def _noted(
         due=due,
         next_ms=float(following) if following else None,
         records=records(said),
-        replay=_replay(group, replay),
+        replay=replay_of(group, replay) if replay else None,
         consumers=tuple(ConsumerSeen(name.decode(errors="replace"), *rest) for name, *rest in consumers)
         if whole
         else None,
         keys=tuple(key.decode(errors="replace") for key in keys),
     )
-
-
-def _replay(group: str, flat: list[bytes]) -> Replay | None:
-    try:
-        return replay_of(group, flat)
-    except (ValueError, KeyError):  # no replay of ours
-        return None

@@ -9,8 +9,13 @@ import msgspec
 from .. import registry
 from ..core.exceptions import ConfigurationError, did_you_mean
 from .asking import Asking
+from .records import Record
 
 WHY_CHARS = 200
+MOST = 1_000
+"""So many pauses of a stream are looked at."""
+NO_DATE_MS = 253_402_300_800_000
+"""The year 10000."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +48,7 @@ def pause(asking: Asking, topic: str, group: str, handler: str = "", *, by: str,
     _check(asking, topic, group, handler)
     made = Pause(group=group, handler=handler, by=by, at_ms=asking.now_ms(), why=why[:WHY_CHARS])
     note = msgspec.json.encode({"by": made.by, "at": made.at_ms, "why": made.why})
-    asking.call("HSET", asking.keys(topic, group).paused, _field(group, handler), note)
+    asking.run("pause", [asking.keys(topic, group).paused], field(group, handler), note)
     return made
 
 
@@ -53,7 +58,7 @@ def resume(asking: Asking, topic: str, group: str, handler: str = "") -> bool:
     Raises BusError.
     """
     keys = asking.keys(topic, group)
-    was_paused = bool(asking.call("HDEL", keys.paused, _field(group, handler)))
+    was_paused = bool(asking.call("HDEL", keys.paused, field(group, handler)))
     offset: int | None = 0
     while offset is not None and not asking.is_over:
         following = int(asking.run("unhold", [keys.retry, keys.failures], offset))
@@ -63,32 +68,33 @@ def resume(asking: Asking, topic: str, group: str, handler: str = "") -> bool:
 
 def pauses(asking: Asking, topic: str) -> tuple[Pause, ...]:
     """Return what is paused of a stream, in the order of the names. Raises BusError."""
-    return parsed(asking.call("HGETALL", asking.keys(topic).paused))
+    key = asking.keys(topic).paused
+    if asking.call("HLEN", key) > MOST:  # no bus pauses so much
+        return parsed(asking.call("HSCAN", key, 0, "COUNT", MOST)[1])
+    return parsed(asking.call("HGETALL", key))
 
 
 def parsed(flat: list[bytes]) -> tuple[Pause, ...]:
-    """Return the pauses in the raw reply of HGETALL."""
+    """Return the pauses in the raw reply of HGETALL; what their notes do not say is "" or 0."""
     found = []
     for field, note in zip(flat[::2], flat[1::2], strict=True):
         group, _, handler = field.decode(errors="replace").partition(" ")
-        try:
-            said = msgspec.json.decode(note, type=dict[str, str | int])
-        except msgspec.DecodeError:
-            said = {}  # set by hand: it is paused all the same
-        at_ms = said.get("at", 0)
+        said = Record(note)  # set by hand, it says nothing: it is paused all the same
+        at_ms = said.whole("at") or 0
         found.append(
             Pause(
                 group=group,
                 handler=handler,
-                by=str(said.get("by", "")),
-                at_ms=at_ms if isinstance(at_ms, int) else 0,
-                why=str(said.get("why", "")),
+                by=said.text("by"),
+                at_ms=at_ms if at_ms < NO_DATE_MS else 0,
+                why=said.text("why"),
             )
         )
     return tuple(sorted(found, key=lambda pause: (pause.group, pause.handler)))
 
 
-def _field(group: str, handler: str) -> str:
+def field(group: str, handler: str) -> str:
+    """Return the name under which a pause is noted."""
     return f"{group} {handler}" if handler else group
 
 

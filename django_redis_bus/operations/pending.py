@@ -13,11 +13,12 @@ from ..core.telling import printable
 from . import acting
 from .acting import AT_ONCE as AT_ONCE
 from .acting import PAGE
-from .asking import Asking, value
-from .entries import LOOKED_AT
+from .asking import Asking
+from .entries import LOOKED_AT, LOOKED_AT_BYTES
 from .pending_rows import Look, Row, is_after, lease_ms, look
 from .pending_rows import State as State
 from .showing import Showing, Shown
+from .steps import these
 from .values import Acted, Count, Page
 
 WHY_CHARS = 300
@@ -96,8 +97,11 @@ def listing(
         if following is None or looked_at >= LOOKED_AT or acting.is_short(asking):
             break
     shown = _shown(asking, topic, rows, showing)
+    if len(shown) < len(rows):  # their entries are large
+        rows = rows[: len(shown)]
+        following = rows[-1].entry_id
     return Page(
-        items=tuple(_entry(row, now_ms, showing, shown.get(row.entry_id)) for row in rows),
+        items=tuple(_entry(row, now_ms, showing, event) for row, event in zip(rows, shown, strict=True)),
         following=following,
         looked_at=looked_at,
         cut_short=following is not None and len(rows) < count,
@@ -230,12 +234,16 @@ def _entry(row: Row, now_ms: int, showing: Showing, shown: Shown | None) -> Pend
     )
 
 
-def _shown(asking: Asking, topic: str, rows: Sequence[Row], showing: Showing) -> dict[str, Shown]:
-    """Return the entries that are still in the stream."""
-    key = asking.key(topic)
-    replies = asking.many([("XRANGE", key, row.entry_id, row.entry_id) for row in rows])
-    found = [entry for reply in replies for entry in value(reply)]
-    return {entry_id.decode(): showing.shown(entry_id, flat) for entry_id, flat in found}
+def _shown(asking: Asking, topic: str, rows: Sequence[Row], showing: Showing) -> list[Shown | None]:
+    """Return the entries of the first rows, as many as one page reads; None for what the stream has no more."""
+    found: list[Shown | None] = []
+    read = 0
+    for entries in these(asking, asking.key(topic), [row.entry_id for row in rows]):
+        found += [showing.shown(*entry) if entry is not None else None for entry in entries]
+        read += sum(each.size for each in found[-len(entries) :] if each is not None)
+        if read >= LOOKED_AT_BYTES or acting.is_short(asking):
+            break
+    return found
 
 
 def _has_error(row: Row, match: Match, showing: Showing) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -11,6 +12,8 @@ from .asking import Asking
 State: TypeAlias = Literal["running", "waiting", "held", "silent"]
 """running: a live consumer has it in hand. waiting: for its retry. held: its handler is paused. silent: its consumer is
 dead, or its lease ran out: it is taken over next."""
+
+_NO_MOMENT_MS = 2**63
 
 
 class Row(NamedTuple):
@@ -105,6 +108,12 @@ def _row(
         idle_ms,
         attempts,
         state.decode(),  # type: ignore[arg-type]  # the script's words are those of State
-        float(due_ms) if due_ms else None,
+        _due(due_ms),
         said if isinstance(said, dict) else {},
     )
+
+
+def _due(score: bytes) -> float | None:
+    """Return when a retry is due; None without a score, and for one that is no moment."""
+    due_ms = float(score) if score else inf
+    return due_ms if abs(due_ms) < _NO_MOMENT_MS else None

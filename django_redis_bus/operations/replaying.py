@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .. import registry
 from ..consuming import LAST_SEQUENCE, start_id
 from ..core.exceptions import ConfigurationError, GroupMissing, PublishError, did_you_mean
+from .acting import is_short
 from .asking import Asking
+from .pausing import NO_DATE_MS
+from .records import NAME_CHARS
 from .values import Count
 
 COUNTED = 100_000
 """A dry run counts so many entries at most."""
+FASTEST = 1e6
+"""No rate is higher, in entries per second."""
+FIELDS = ("since", "until", "at", "done", "passed", "total", "least", "per_s", "by", "started", "over")
+"""What is noted of a replay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +97,7 @@ def start(asking: Asking, topic: str, plan: Plan, *, per_s: float | None = None,
 
     Raises ConfigurationError if one is under way already, BusError.
     """
-    if per_s is not None and not 0 < per_s < 1e6:
+    if per_s is not None and not 0 < per_s < FASTEST:
         raise ConfigurationError(f"A replay of {per_s} entries per second cannot be: give a number above 0, or none.")
     state = {
         "since": plan.since,
@@ -106,13 +114,14 @@ def start(asking: Asking, topic: str, plan: Plan, *, per_s: float | None = None,
             f"Stream {topic!r}, group {plan.group!r}: a replay is under way. Wait for it, or cancel it first."
         )
     found = replay(asking, topic, plan.group)
-    assert found is not None
+    if found is None:  # cancelled meanwhile
+        raise ConfigurationError(f"Stream {topic!r}, group {plan.group!r}: somebody else has cancelled the replay.")
     return found
 
 
 def replay(asking: Asking, topic: str, group: str) -> Replay | None:
     """Return the replay of a group, under way or over; None if there is none. Raises BusError."""
-    return parsed(group, asking.call("HGETALL", asking.keys(topic, group).replay))
+    return parsed(group, asking.call("HMGET", asking.keys(topic, group).replay, *FIELDS))
 
 
 def cancel(asking: Asking, topic: str, group: str) -> bool:
@@ -123,24 +132,47 @@ def cancel(asking: Asking, topic: str, group: str) -> bool:
     return bool(asking.call("DEL", asking.keys(topic, group).replay))
 
 
-def parsed(group: str, flat: list[bytes]) -> Replay | None:
-    """Return the replay in the raw reply of HGETALL."""
-    said = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
+def parsed(group: str, values: Sequence[bytes | None]) -> Replay | None:
+    """Return the replay that the values of FIELDS are of; None if they are of none.
+
+    What somebody else has written there and cannot be is "", 0 or None: operators see it and can cancel it.
+    """
+    said = {
+        name: value.decode(errors="replace") for name, value in zip(FIELDS, values, strict=True) if value is not None
+    }
     if "since" not in said:
         return None
+    started_ms = _whole(said, "started")
     return Replay(
         group=group,
-        since=said["since"],
-        until=said["until"],
-        at=said.get("at", ""),
-        done=int(said.get("done", 0)),
-        passed=int(said.get("passed", 0)),
-        total=Count(int(said.get("total", 0)), said.get("least") == "1"),
-        per_s=float(said["per_s"]) if said.get("per_s") else None,
-        by=said.get("by", ""),
-        started_ms=int(said.get("started", 0)),
+        since=_text(said, "since"),
+        until=_text(said, "until"),
+        at=_text(said, "at"),
+        done=_whole(said, "done"),
+        passed=_whole(said, "passed"),
+        total=Count(_whole(said, "total"), said.get("least") == "1"),
+        per_s=_rate(said.get("per_s", "")),
+        by=_text(said, "by"),
+        started_ms=started_ms if started_ms < NO_DATE_MS else 0,
         is_over="over" in said,
     )
+
+
+def _text(said: Mapping[str, str], name: str) -> str:
+    return said.get(name, "")[:NAME_CHARS]
+
+
+def _whole(said: Mapping[str, str], name: str) -> int:
+    text = said.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 19 else 0
+
+
+def _rate(text: str) -> float | None:
+    try:
+        per_s = float(text)
+    except ValueError:
+        return None
+    return per_s if 0 < per_s < FASTEST else None
 
 
 def _first(since: str) -> str:
@@ -177,10 +209,11 @@ def _read_so_far(asking: Asking, topic: str, group: str) -> str:
 
 def _count(asking: Asking, topic: str, first: str, until: str) -> Count:
     number, place = 0, first
-    while number < COUNTED and not asking.is_over:
+    while True:
         found, following = asking.run("count", [asking.key(topic)], place, until)
         number += found
         if not following:
             return Count(number)
+        if number >= COUNTED or is_short(asking):
+            return Count(number, at_least=True)
         place = following.decode()
-    return Count(number, at_least=True)

@@ -25,6 +25,10 @@ COUNTED_IN_LISTINGS = 1_000
 """Unread entries counted at most for each group in a listing, where Redis does not know their number."""
 COUNTED = 10_000
 """The same for one stream."""
+GROUPS_IN_LISTINGS = 20
+"""Groups of each stream in a listing, those with most to do; and those that this project's handlers are in."""
+GROUPS = 100
+"""The same for one stream."""
 KNOWN = 10_000
 """Streams that consumers have opened are listed up to this number."""
 TROUBLE_CHARS = 300
@@ -51,6 +55,8 @@ class StreamReport:
         oldest_s: greatest of its groups.
         retention: what holds for it.
         removable: what trimming by it would remove now; not counted in a listing.
+        groups: those that this project's handlers are in, and those with most to do, up to a number.
+        more_groups: how many others there are.
     """
 
     topic: str
@@ -67,6 +73,7 @@ class StreamReport:
     retention: Retention
     removable: Count = ZERO
     groups: tuple[GroupReport, ...] = ()
+    more_groups: int = 0
 
     @property
     def oldest_s(self) -> float | None:
@@ -95,12 +102,15 @@ def named(asking: Asking, topics: Sequence[str]) -> tuple[StreamReport, ...]:
     return _reports(asking, topics, whole=False)
 
 
-def stream(asking: Asking, topic: str) -> StreamReport:
+def stream(asking: Asking, topic: str, group: str = "") -> StreamReport:
     """Return one stream with everything about its groups and consumers, whether or not it is declared or exists.
+
+    Args:
+        group: that is among its groups if it exists, however many there are.
 
     Raises BusError if Redis cannot be asked.
     """
-    [report] = _reports(asking, [topic], whole=True)
+    [report] = _reports(asking, [topic], whole=True, group=group)
     if not report.length or report.retention == KEEP:
         return report
     try:
@@ -128,8 +138,15 @@ def _names(asking: Asking) -> tuple[list[str], bool]:
     return sorted(names), is_cut
 
 
-def _reports(asking: Asking, topics: Sequence[str], *, whole: bool) -> tuple[StreamReport, ...]:
-    seen = streams_seen(asking, topics, most=COUNTED if whole else COUNTED_IN_LISTINGS)
+def _reports(asking: Asking, topics: Sequence[str], *, whole: bool, group: str = "") -> tuple[StreamReport, ...]:
+    always = {topic: _declared(asking, topic) + ([(group, "")] if group else []) for topic in topics}
+    seen = streams_seen(
+        asking,
+        topics,
+        most=COUNTED if whole else COUNTED_IN_LISTINGS,
+        groups=GROUPS if whole else GROUPS_IN_LISTINGS,
+        always=always,
+    )
     there = [
         (topic, group.name)
         for topic, each in zip(topics, seen, strict=True)
@@ -139,6 +156,13 @@ def _reports(asking: Asking, topics: Sequence[str], *, whole: bool) -> tuple[Str
     noted = dict(zip(there, groups_noted(asking, there, whole=whole), strict=True))
     now_ms = asking.now_ms()
     return tuple(_report(asking, topic, each, noted, now_ms) for topic, each in zip(topics, seen, strict=True))
+
+
+def _declared(asking: Asking, topic: str) -> list[tuple[str, str]]:
+    """Return the groups of this project's handlers of a stream, each with the handler."""
+    declared = registry.find_stream(asking.bus.alias, topic)
+    handlers = registry.handlers(asking.bus.alias) if declared is not None else ()
+    return [(each.group, each.name) for each in handlers if declared is not None and each.stream == declared.name]
 
 
 def _report(
@@ -171,6 +195,7 @@ def _report(
         dead=seen.dead,
         retention=retention,
         groups=group_reports(asking.bus.alias, topic, declaration, seen, noted, now_ms),
+        more_groups=seen.groups_in_all - len(seen.groups),
     )
 
 

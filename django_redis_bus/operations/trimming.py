@@ -83,7 +83,7 @@ def _holding(asking: Asking, topic: str) -> list[_Group]:
         return []
     alive = asking.call("HMGET", keys.groups, *(group[b"name"] for group in told))
     since_ms = asking.now_ms() - link.PIN_MS
-    holding = [group for group, seen in zip(told, alive, strict=True) if seen is None or float(seen) > since_ms]
+    holding = [group for group, seen in zip(told, alive, strict=True) if _holds(seen, since_ms)]
     pending = [group for group in holding if group[b"pending"]]
     replies = asking.many([("XPENDING", keys.stream, group[b"name"]) for group in pending])
     lowest = {group[b"name"]: value(reply)[1] for group, reply in zip(pending, replies, strict=True)}
@@ -95,6 +95,11 @@ def _holding(asking: Asking, topic: str) -> list[_Group]:
         )
         for group in holding
     ]
+
+
+def _holds(seen: bytes | None, since_ms: int) -> bool:
+    """Return whether a group holds its stream back; also one of which nobody can tell when it was alive."""
+    return seen is None or not seen.isdigit() or len(seen) > 18 or int(seen) > since_ms
 
 
 def _below(asking: Asking, key: str, length: int, slowest: _Group | None, most: int) -> Count:

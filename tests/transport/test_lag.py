@@ -269,3 +269,25 @@ async def test_what_an_operator_handed_to_a_group_again_is_as_old_as_that(
     # But one among them that it has not handled yet is as old as it is
     scene.client.hset(failures, old[1], "no JSON")
     assert (await scene.lag()).age_ms >= 3_600_000
+
+
+@colours
+async def test_large_entries_are_counted_as_far_as_some_megabytes_go(
+    behind: Callable[[str], Behind], colour: str
+) -> None:
+    # Given one every ten seconds, of half a megabyte each, and a group of which Redis cannot tell the lag
+    scene = behind(colour)
+    seconds, _ = scene.client.time()
+    ids = [f"{(seconds - 1000 + 10 * n) * 1000}-0" for n in range(40)]
+    for entry_id in ids:
+        scene.client.xadd(scene.key, {"n": "x" * 500_000}, id=entry_id)
+    scene.client.xdel(scene.key, ids[-2])
+    scene.group("g", start=ids[4])
+
+    assert 30 <= (await scene.lag()).events <= 39
+
+    # But it does not know how densely the rest has come
+    for n in range(40):
+        scene.client.xadd(scene.key, {"n": n}, id=f"{ids[-1][:-2]}-{n + 1}")
+    assert 30 <= (await scene.lag()).events <= 39
+    assert (await scene.lag(cap_events=5)).events == 6

@@ -16,6 +16,7 @@ from ...conf import configs
 from ...core.exceptions import did_you_mean
 from ...publishers.auditing import Finding, Published, holes, published
 from ...publishers.call_sites import CallSites, sources
+from ..output import printed
 
 Audited = list[tuple[Published, list[Finding]]]
 
@@ -31,6 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", dest="as_json", help="print JSON")
         parser.add_argument("--fail", action="store_true", help="exit with 1 if something is found")
 
+    @printed
     def handle(self, *, bus: str | None, as_json: bool, fail: bool, **options: Any) -> None:
         known = configs()
         if bus is not None and bus not in known:

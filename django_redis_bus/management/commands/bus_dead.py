@@ -22,6 +22,7 @@ from ...operations.values import Acted
 from ..letter_lines import about_letter, in_brief
 from ..operating import add_yes, confirm, many, note, nothing_there, operator, perform, told, usage, visit, write
 from ..options import add_bus, bus_of, count_from
+from ..output import printed
 from ..tables import name
 
 ACTS = {
@@ -59,6 +60,7 @@ class Command(BaseCommand):
         add_yes(parser)
         add("--json", action="store_true", help="print JSON")
 
+    @printed
     def handle(self, *, action: str, topic: str, **options: Any) -> None:
         match = Match(group=options["group"], reason=options["reason"], type=options["type"], text=options["text"])
         _check(action, match, options)

@@ -17,6 +17,7 @@ from ...operations.overview import overview, stream_findings
 from ...operations.rates import minutes
 from ...operations.streams import stream, streams
 from ..options import add_bus, bus_of
+from ..output import printed
 from ..plain import plain
 from ..reports import about_minutes, about_server, about_stream, about_streams
 
@@ -34,6 +35,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print JSON")
         parser.add_argument("--fail", action="store_true", help="exit with 1 if an error is found, not only warnings")
 
+    @printed
     def handle(self, *, topics: list[str], after: str, fail: bool, **options: Any) -> None:
         bus = bus_of(options)
         try:

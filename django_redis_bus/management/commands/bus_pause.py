@@ -13,6 +13,7 @@ from ...operations.pausing import Pause
 from ...operations.telling import tell
 from ..operating import nothing_there, operator, told, usage, visit, write
 from ..options import add_bus, bus_of
+from ..output import printed
 from ..tables import name
 
 
@@ -32,6 +33,7 @@ class Command(BaseCommand):
         add("--why", default="", metavar="TEXT", help="with pause: for the others")
         add("--json", action="store_true", help="print JSON")
 
+    @printed
     def handle(self, *, action: str, topic: str, group: str, handler: str, why: str, **options: Any) -> None:
         with told(options, topic, group):
             if action == "list":

@@ -15,6 +15,7 @@ from ...operations.pending import Chosen, Match, PendingEntry
 from ...operations.values import Acted
 from ..operating import add_yes, confirm, many, nothing_there, operator, perform, seconds, told, usage, visit, write
 from ..options import add_bus, count_from
+from ..output import printed
 from ..tables import name, span
 
 ACTS = {
@@ -54,6 +55,7 @@ class Command(BaseCommand):
         add_yes(parser)
         add("--json", action="store_true", help="print JSON")
 
+    @printed
     def handle(self, *, action: str, topic: str, group: str, **options: Any) -> None:
         match = Match(
             consumer=options["consumer"], state=options["state"], idle_s=options["idle"], error=options["error"]

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from ...bus import Bus, buses
 from ...core.exceptions import BusError
+from ..output import printed
 
 
 class Command(BaseCommand):
@@ -24,6 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--bus", default="default", help="alias in REDIS_BUS (default: %(default)s)")
         parser.add_argument("--json", action="store_true", help="print the list as JSON")
 
+    @printed
     def handle(self, *, action: str, names: list[str], bus: str, json: bool, **options: Any) -> None:
         try:
             one = buses[bus]

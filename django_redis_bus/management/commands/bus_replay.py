@@ -13,6 +13,7 @@ from ...operations.replaying import Plan, Replay
 from ...operations.telling import tell
 from ..operating import add_yes, confirm, many, note, operator, told, usage, visit, write
 from ..options import add_bus, bus_of
+from ..output import printed
 from ..tables import name
 
 LOOK_S = 1.0
@@ -41,6 +42,7 @@ class Command(BaseCommand):
         add_yes(parser)
         add("--json", action="store_true", help="print JSON")
 
+    @printed
     def handle(self, *, topic: str, group: str, since: str, **options: Any) -> None:
         asked = [what for what in ("status", "cancel") if options[what]]
         if len(asked) + bool(since) > 1 or (options["cancel"] and options["wait"]):

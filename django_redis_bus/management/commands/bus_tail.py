@@ -21,6 +21,7 @@ from ...operations.showing import Shown
 from ...operations.tailing import Tail
 from ..entry_lines import as_json, as_text
 from ..options import EXIT_USAGE, add_bus, bus_of, count_from
+from ..output import printed
 
 LOOK_S = 0.25
 """How often it is looked for new entries: a read that blocks would keep a connection, and the server, waiting."""
@@ -48,6 +49,7 @@ class Command(BaseCommand):
         add("--text", default="", help="only entries with this text in an attribute or in the data")
         add("--json", action="store_true", help="print JSON lines")
 
+    @printed
     def handle(self, *, topic: str, **options: Any) -> None:
         bus = bus_of(options)
         tail = Tail(
@@ -59,8 +61,6 @@ class Command(BaseCommand):
                 self._first(bus, tail, topic, options)
         except BusError as error:
             raise CommandError(str(error)) from error
-        except BrokenPipeError:  # what it was piped to has seen enough; Python flushes its output once more
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _first(self, bus: Bus, tail: Tail, topic: str, options: dict[str, Any]) -> None:
         page = tail.newest(options["last"])

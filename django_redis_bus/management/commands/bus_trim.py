@@ -14,6 +14,7 @@ from ...operations.telling import tell
 from ...operations.values import Count
 from ..operating import add_yes, confirm, many, nothing_there, operator, seconds, told, usage, visit, write
 from ..options import add_bus, bus_of, count_from
+from ..output import printed
 from ..tables import name, span
 
 
@@ -33,6 +34,7 @@ class Command(BaseCommand):
         add_yes(parser)
         add("--json", action="store_true", help="print JSON")
 
+    @printed
     def handle(self, *, topic: str, **options: Any) -> None:
         with told(options, topic):
             retention = _retention(topic, options)

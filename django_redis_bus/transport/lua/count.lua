@@ -1,14 +1,7 @@
--- Guarantees: changes nothing; looks at a bounded number of entries.
+-- Guarantees: changes nothing; looks at a bounded number of entries and bytes.
 -- KEYS stream   ARGV first id, last id
--- Returns {entries counted, id to go on at or '' at the end}
-local PAGES, PAGE = 20, 100 -- entries come with their fields
-local first, found = ARGV[1], 0
-for _ = 1, PAGES do
-  local page = redis.call('XRANGE', KEYS[1], first, ARGV[2], 'COUNT', PAGE + 1)
-  if #page <= PAGE then
-    return { found + #page, '' }
-  end
-  found = found + PAGE
-  first = page[#page][1]
-end
-return { found, first }
+-- Returns {entries counted, place to go on at as the first id, or '' at the end}
+local MOST, BYTES = 2000, 4000000
+-- include counting.lua
+local found, reached, _, ended = counting('XRANGE', KEYS[1], ARGV[1], ARGV[2], MOST, BYTES)
+return { found, ended and '' or '(' .. reached }

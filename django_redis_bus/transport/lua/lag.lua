@@ -3,7 +3,9 @@
 -- group again (a replay, a redrive) is as old as that act: publishers are not to blame for it.
 -- KEYS stream groups   ARGV count at most pin_ms
 -- Returns {the most events that a group has before it, age in ms of the oldest of all such events}
-local PAGE = 100 -- entries come with their fields
+local PAGE = 100
+local bytes_left = 4000000 -- over all groups: counting reads whole entries
+-- include counting.lua
 local most, pin = tonumber(ARGV[1]), tonumber(ARGV[2])
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -11,21 +13,24 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
   return { 0, 0 }
 end
 
--- Where Redis does not know the number (a group made at some id, entries deleted), count.
+local function ms_of(id)
+  return tonumber(string.match(id, '^%d+'))
+end
+
+-- Where Redis does not know the number (a group made at some id, entries deleted), count; of large entries as far as
+-- the bytes go, and then as if the rest had come as these have.
 local function unread(last)
   if #redis.call('XRANGE', KEYS[1], '-', last, 'COUNT', 1) == 0 then
     return redis.call('XLEN', KEYS[1]) -- it has read nothing that is still there
   end
-  local found = 0
-  while found < most do
-    local page = redis.call('XRANGE', KEYS[1], '(' .. last, '+', 'COUNT', math.min(PAGE, most - found))
-    found = found + #page
-    if #page == 0 then
-      break
-    end
-    last = page[#page][1]
+  local found, reached, read, ended = counting('XRANGE', KEYS[1], '(' .. last, '+', most, math.max(bytes_left, 1))
+  bytes_left = bytes_left - read
+  if ended or found >= most then
+    return found
   end
-  return found
+  local passed = ms_of(reached) - ms_of(last)
+  local all = ms_of(redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][1]) - ms_of(last)
+  return math.min(redis.call('XLEN', KEYS[1]), passed > 0 and math.floor(found * all / passed) or math.huge)
 end
 
 local events, age = 0, 0

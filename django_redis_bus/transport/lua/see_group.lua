@@ -1,8 +1,8 @@
 -- Guarantees: changes nothing; what it reads and returns is bounded, however many entries wait for a retry.
--- KEYS stream consumers retry replay   ARGV group, '1' if its consumers and keys are wanted
--- Returns {waiting for a retry, due of them, ms when the first is due or '', records of consumers (flat), replay (flat),
--- consumers {name, pending, idle ms}, ordering keys of the first that wait for a retry}
-local MOST, KEYS_OF, KEY_BYTES = 1000, 20, 1000
+-- KEYS stream consumers retry replay   ARGV group, '1' if its consumers and keys are wanted, fields of a replay…
+-- Returns {waiting for a retry, due of them, ms when the first is due or '', records of consumers (flat), values of those
+-- fields, consumers {name, pending, idle ms}, ordering keys of the first that wait for a retry}
+local MOST, KEYS_OF, KEY_BYTES, BYTES = 1000, 20, 1000, 4000000
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 
@@ -29,11 +29,15 @@ if ARGV[2] == '1' then
     end
     consumers[i] = { flat[2], flat[4], flat[6] }
   end
-  local known = {}
+  local known, read = {}, 0
   for i = 1, #waiting, 2 do
+    if read > BYTES then
+      break
+    end
     local entry = tried('XRANGE', KEYS[1], waiting[i], waiting[i], 'COUNT', 1)
     local fields = entry and entry[1] and entry[1][2] or {}
     for j = 1, #fields, 2 do
+      read = read + #fields[j] + #(fields[j + 1] or '')
       if fields[j] == 'ce_partitionkey' and not known[fields[j + 1]] then
         known[fields[j + 1]] = true
         keys[#keys + 1] = string.sub(fields[j + 1], 1, KEY_BYTES)
@@ -46,7 +50,7 @@ return {
   tried('ZCOUNT', KEYS[3], '-inf', now) or 0,
   waiting[2] or '',
   records,
-  tried('HGETALL', KEYS[4]) or {},
+  tried('HMGET', KEYS[4], unpack(ARGV, 3)) or {},
   consumers,
   keys,
 }
