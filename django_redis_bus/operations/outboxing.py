@@ -14,7 +14,7 @@ from ..core.telling import printable
 from ..core.topics import StreamTopic
 from ..models import OutboxEvent
 from ..outbox.rows import decode_fields
-from .showing import DATA_CHARS
+from .showing import DATA_CHARS, class_of
 
 
 def payload(row: OutboxEvent) -> str:
@@ -35,3 +35,8 @@ def payload(row: OutboxEvent) -> str:
     shown = redact(data, consuming.redacted(bus, stream))
     text = msgspec.json.format(msgspec.json.encode(shown, enc_hook=plain), indent=2).decode(errors="replace")
     return printable(text[:DATA_CHARS], keep="\n")
+
+
+def error_class(row: OutboxEvent) -> str:
+    """Return why a row failed for who may see no payloads, as errors quote them: only the error's class."""
+    return class_of(row.error) or (_("It could not be published.") if row.error else "")

@@ -52,7 +52,7 @@ def states() -> dict[int, int]:
 
 def test_rows_with_their_state_and_error_and_where_they_are(staff: Staff, put: Put) -> None:
     put(state=State.PARKED, attempts=9, error="PublishError: <b>no</b> \x1b[31m")
-    text = staff("see_bus").get(reverse(LIST)).content.decode()
+    text = staff("see_bus", "see_payloads").get(reverse(LIST)).content.decode()
     assert "order.made" in text
     assert "PublishError: &lt;b&gt;no&lt;/b&gt; �[31m" in text
     assert "9 attempts" in text
