@@ -7,7 +7,6 @@ from django.utils.translation import gettext as _
 
 from ..core.exceptions import ConfigurationError
 from ..operations import pending, streams
-from ..operations.asking import ACT_S
 from ..operations.pending import Match, PendingEntry
 from ..operations.streams import GroupReport, StreamReport
 from ..operations.values import Page
@@ -63,5 +62,5 @@ def shown(
 
 ROUTES = (
     Route(name="pending", path="pending/", show=show, tab="streams"),
-    Route(name="pending_act", path="pending/act/", show=act, methods=("POST",), tab="streams", within_s=ACT_S),
+    Route(name="pending_act", path="pending/act/", show=act, methods=("POST",), tab="streams"),
 )

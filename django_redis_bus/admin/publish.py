@@ -26,7 +26,7 @@ from ..operations import composing
 from ..operations.asking import ACT_S
 from ..operations.composing import Target
 from ..operations.shapes import Shape
-from .acts import CONFIRMED, NOT_RECORDED, posted
+from .acts import CONFIRMED, NOT_RECORDED, failed, posted
 from .audit import Record
 from .payload_form import PayloadForm
 from .routing import Route
@@ -199,8 +199,7 @@ def _send(visit: Visit, draft: Draft, message: Message) -> HttpResponseBase:
     try:
         published = composing.send(visit.bus, message, within_s=ACT_S)
     except BusError as error:
-        record.end(f"failed: {error}")
-        messages.error(request, _("It was not sent: %(error)s") % {"error": printable(str(error))})
+        failed(request, record, error, _("It was not sent: %(error)s"))
         return HttpResponseRedirect(back)
     where = published.entry_id or ("" if published.receivers is None else f"receivers={published.receivers}")
     record.end(" ".join(filter(None, (published.state, where))))
@@ -232,14 +231,4 @@ def _told(published: Published) -> str:
             return _("It was not sent: %(state)s.") % {"state": why}
 
 
-ROUTES = (
-    Route(
-        name="publish",
-        path="publish/",
-        show=show,
-        needs="operate",
-        methods=("GET", "POST"),
-        tab="publish",
-        within_s=ACT_S,
-    ),
-)
+ROUTES = (Route(name="publish", path="publish/", show=show, needs="operate", methods=("GET", "POST"), tab="publish"),)

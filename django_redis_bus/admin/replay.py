@@ -36,6 +36,7 @@ START = Act(
         "No other group sees anything of it. What is pending is passed over. What came after this dry run is not part "
         "of it, and comes to the group anyway."
     ),
+    said="begun",
 )
 CANCEL = Act(
     name="cancel",
@@ -200,4 +201,4 @@ def _cancel(visit: Visit, topic: str, group: str, found: Replay | None) -> HttpR
     return conduct(visit, intent)
 
 
-ROUTES = (Route(name="replay", path="replay/", show=show, methods=("GET", "POST"), tab="streams", within_s=ACT_S),)
+ROUTES = (Route(name="replay", path="replay/", show=show, methods=("GET", "POST"), tab="streams"),)

@@ -135,8 +135,4 @@ def _age(retention: Retention) -> str:
     return f"{retention.age_s:g}s"
 
 
-ROUTES = (
-    Route(
-        name="trim", path="trim/", show=show, needs="destroy", methods=("GET", "POST"), tab="streams", within_s=ACT_S
-    ),
-)
+ROUTES = (Route(name="trim", path="trim/", show=show, needs="destroy", methods=("GET", "POST"), tab="streams"),)
