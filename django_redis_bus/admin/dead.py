@@ -48,7 +48,7 @@ def shown(visit: Visit, topic: str, match: Match, page: Page[DeadLetter]) -> Htt
     query, known = query_of(match), composing.target(visit.bus, topic)
     return visit.page(
         "dead.html",
-        _("Dead letters of %(stream)s") % {"stream": topic},
+        visit.about(_("Dead letters of %(stream)s"), topic),
         crumbs=[(_("Dead letters"), visit.url("dead"))],
         topic=topic,
         page=page,

@@ -97,7 +97,7 @@ def shown(visit: Visit, wanted: Wanted, page: Page[Shown]) -> TemplateResponse:
     links = _links(visit, wanted, page)
     return visit.page(
         "entries.html",
-        _("Live tail") if wanted.is_live else _("Entries"),
+        visit.about(_("Live tail of %(stream)s") if wanted.is_live else _("Entries of %(stream)s"), wanted.topic),
         crumbs=[
             (_("Streams"), visit.url("streams")),
             (wanted.topic, visit.url("stream", stream=wanted.topic)),

@@ -41,9 +41,10 @@ def shown(
     """Return the page; without a group, the choice among the groups of the stream."""
     query = query_of(match)
     here = {"stream": report.topic, "group": group.name if group else ""}
+    title = _("Pending of %(stream)s, group %(group)s") if group else _("Pending of %(stream)s")
     return visit.page(
         "pending.html",
-        _("Pending"),
+        visit.about(title, **here),
         crumbs=[(_("Streams"), visit.url("streams")), (report.topic, visit.url("stream", stream=report.topic))],
         stream=report,
         group=group,

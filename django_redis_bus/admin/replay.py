@@ -128,7 +128,7 @@ def shown(visit: Visit, topic: str, group: str, found: Replay | None, form: Repl
     under_way = found is not None and not found.is_over
     return visit.page(
         "replay.html",
-        _("Replay"),
+        visit.about(_("Replay of %(stream)s, group %(group)s"), topic, group),
         crumbs=[(_("Streams"), visit.url("streams")), (topic, visit.url("stream", stream=topic))],
         refresh_s=REFRESH_S if under_way else None,
         topic=topic,
