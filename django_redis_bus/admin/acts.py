@@ -14,12 +14,12 @@ from django.contrib import messages
 from django.contrib.admin.models import CHANGE
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, models
-from django.http import HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, QueryDict
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
-from ..core.exceptions import BusError
+from ..core.exceptions import BusError, Unavailable
 from ..core.telling import printable
 from ..operations.values import Acted, Count
 from .audit import Record, asked
@@ -44,6 +44,7 @@ class Act:
         happens: what it does to an entry.
         spares: what it does not touch.
         flag: of django.contrib.admin.models, for its icon among the recent actions.
+        said: what the record says once it is done; "" for to how many.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Act:
     happens: Promise
     spares: Promise
     flag: int = CHANGE
+    said: str = ""
 
     @property
     def destroys(self) -> bool:
@@ -216,10 +218,9 @@ def _perform(frame: Frame, intent: Intent, count: Count) -> HttpResponse:
     try:
         acted = intent.perform(given)
     except (BusError, DatabaseError) as error:
-        record.end(f"failed: {error}")
-        messages.error(request, _("It was not done, or not to all: %(error)s") % {"error": printable(str(error))})
+        failed(request, record, error, _("It was not done, or not to all: %(error)s"))
         return HttpResponseRedirect(intent.back)
-    record.end(acted)
+    record.end(act.said or acted)
     tell(frame, act, acted, printable(intent.subject))
     if not acted.more:
         return HttpResponseRedirect(intent.back)
@@ -233,6 +234,20 @@ def _perform(frame: Frame, intent: Intent, count: Count) -> HttpResponse:
         action=request.get_full_path(),
         back=intent.back,
     )
+
+
+def failed(request: HttpRequest, record: Record, error: Exception, text: str) -> None:
+    """Record and tell that an act has failed; or, where it was on its way when the time was up, that nobody knows.
+
+    Args:
+        text: that it was not done, about %(error)s.
+    """
+    if isinstance(error, Unavailable) and error.perhaps_sent:
+        record.end(f"no answer in time, it may have been done: {error}")
+        text = _("No answer came in time, so it may have been done: look before you do it again. %(error)s")
+    else:
+        record.end(f"failed: {error}")
+    messages.error(request, text % {"error": printable(str(error))})
 
 
 NOT_RECORDED = gettext_lazy("Nothing was done, because who did it could not be written to the admin's log.")

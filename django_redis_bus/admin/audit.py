@@ -23,6 +23,8 @@ logger = logging.getLogger("django_redis_bus.operations")
 ID_CHARS = 500
 REPR_CHARS = 200
 MESSAGE_CHARS = 2_000
+OUTCOME_CHARS = 600
+"""So much of a record is kept for what came of the act: that is never cut away."""
 
 
 class Record:
@@ -59,18 +61,28 @@ class Record:
                 object_id=printable(about if object_id is None else object_id)[:ID_CHARS],
                 object_repr=printable(about)[:REPR_CHARS],
                 action_flag=flag,
-                change_message=f"{self._said}: under way"[:MESSAGE_CHARS],
+                change_message=_joined(self._said, "under way"),
             )
 
     def end(self, result: Acted | str) -> None:
         """Complete it with what came of the act. That has happened, so nothing is raised if it cannot be written."""
         tell(self._by, self._said, self._entry.object_repr, result)
         told = printable(result if isinstance(result, str) else outcome(result))
-        self._entry.change_message = f"{self._said}: {told}"[:MESSAGE_CHARS]
+        self._entry.change_message = _joined(self._said, told)
         try:
             self._entry.save(update_fields=["change_message"])
         except DatabaseError as error:
             logger.error("LogEntry %s is not completed: %s", self._entry.pk, printable(str(error)))
+
+
+def _joined(said: str, told: str) -> str:
+    """Return what was asked for, and what came of it whole."""
+    told = f": {_cut(told, OUTCOME_CHARS)}"
+    return _cut(said, MESSAGE_CHARS - len(told)) + told
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def asked(count: Count) -> str:

@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.utils.translation import gettext as _
 
 from ..core.exceptions import ConfigurationError
+from ..operations.acting import is_id
 from .acts import Act
 from .visits import Visit
 
@@ -17,7 +18,8 @@ MOST_IDS = 1_000
 """A page lists far fewer; more are asked for by "all that match"."""
 EXAMPLES = 5
 _PLACE = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
-_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+_INDEX = re.compile(r"[0-9]{1,4}")
+"""Among ids that were chosen one by one, a place is a number of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,20 +47,24 @@ def choice_of(visit: Visit) -> Choice:
     """Return the rows that were chosen. Raises ConfigurationError for ids that are none."""
     post = visit.request.POST
     until = post.get("until", "")
-    if until and not _ID.fullmatch(until):
-        raise ConfigurationError(_("“%(id)s” is no entry id.") % {"id": until})
-    after = post.get("after", "")
-    if after and not _PLACE.fullmatch(after):
-        raise ConfigurationError(_("“%(id)s” is no place to go on from.") % {"id": after})
-    if post.get("all") == "1":
+    if until:
+        _check(until)
+    after, is_all = post.get("after", ""), post.get("all") == "1"
+    if after and not (_PLACE if is_all else _INDEX).fullmatch(after):
+        raise ConfigurationError(_("“%(id)s” is no place to go on from.") % {"id": after[:50]})
+    if is_all:
         return Choice(all=True, until=until, after=after)
     ids = tuple(dict.fromkeys(post.getlist("id")))
     if len(ids) > MOST_IDS:
         raise ConfigurationError(_("Too many to be chosen one by one: filter them, and choose all that match."))
     for each in ids:
-        if not _ID.fullmatch(each):
-            raise ConfigurationError(_("“%(id)s” is no entry id.") % {"id": each})
+        _check(each)
     return Choice(ids=ids, until=until, after=after)
+
+
+def _check(entry_id: str) -> None:
+    if not (entry_id.isascii() and is_id(entry_id)):
+        raise ConfigurationError(_("“%(id)s” is no entry id.") % {"id": entry_id[:50]})
 
 
 def act_of(visit: Visit, acts: Mapping[str, Act]) -> Act:

@@ -8,7 +8,6 @@ from django.utils.translation import gettext as _
 from .. import registry
 from ..core.exceptions import UnknownTopic
 from ..operations import composing, dead, streams
-from ..operations.asking import ACT_S
 from ..operations.dead import DeadLetter, Match
 from ..operations.streams import StreamReport
 from ..operations.values import Page
@@ -49,7 +48,7 @@ def shown(visit: Visit, topic: str, match: Match, page: Page[DeadLetter]) -> Htt
     query, known = query_of(match), composing.target(visit.bus, topic)
     return visit.page(
         "dead.html",
-        _("Dead letters of %(stream)s") % {"stream": topic},
+        visit.about(_("Dead letters of %(stream)s"), topic),
         crumbs=[(_("Dead letters"), visit.url("dead"))],
         topic=topic,
         page=page,
@@ -104,7 +103,7 @@ def _allowed(visit: Visit) -> list[object]:
 ROUTES = (
     Route(name="dead", path="", show=show, tab="dead"),
     Route(name="dead_letter", path="letter/", show=show_one, tab="dead"),
-    Route(name="dead_act", path="act/", show=act, methods=("POST",), tab="dead", within_s=ACT_S),
+    Route(name="dead_act", path="act/", show=act, methods=("POST",), tab="dead"),
     Route(
         name="dead_export",
         path="export/",
@@ -112,6 +111,6 @@ ROUTES = (
         needs="payloads",
         methods=("POST",),
         tab="dead",
-        within_s=EXPORT_S,
+        act_s=EXPORT_S,
     ),
 )

@@ -136,14 +136,4 @@ def _resend(visit: Visit, topic: str, letter: DeadLetter, form: PayloadForm) -> 
     return conduct(visit, intent)
 
 
-ROUTES = (
-    Route(
-        name="dead_edit",
-        path="edit/",
-        show=show,
-        needs="operate",
-        methods=("GET", "POST"),
-        tab="dead",
-        within_s=ACT_S,
-    ),
-)
+ROUTES = (Route(name="dead_edit", path="edit/", show=show, needs="operate", methods=("GET", "POST"), tab="dead"),)

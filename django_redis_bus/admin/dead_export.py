@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from ..core.exceptions import ConfigurationError
 from ..models import DeadLetterPage
 from ..operations import dead
+from ..operations.asking import Asking
 from .acts import NOT_RECORDED
 from .audit import Record, filter_of
 from .dead_filter import match_of, query_of
@@ -27,6 +28,7 @@ EXPORT_BYTES = 32 * 1024 * 1024
 def export(visit: Visit) -> HttpResponseBase:
     """Return matching dead letters as a file, a JSON object per line."""
     topic, match = visit.needed("stream"), match_of(visit)
+    Asking(visit.bus).now_ms()  # a Redis that does not answer is not waited for so long
     said = f"export {filter_of(query_of(match))}"
     try:
         record = Record(visit.request, DeadLetterPage, whereabouts(visit, topic).about, said)

@@ -80,13 +80,11 @@ def _place(at: str) -> str:
         return ""
     try:
         moment = parse_datetime(at)
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise ConfigurationError(_("“%(at)s” is no time: write it as 2026-11-22T08:00.") % {"at": at})
-    if timezone.is_naive(moment):
-        moment = timezone.make_aware(moment)
-    return _utc(moment)
+        if moment is not None:
+            return _utc(timezone.make_aware(moment) if timezone.is_naive(moment) else moment)
+    except (ValueError, OverflowError):  # no time, or one that is beyond the calendar in another zone
+        pass
+    raise ConfigurationError(_("“%(at)s” is no time: write it as 2026-11-22T08:00.") % {"at": at[:50]})
 
 
 def _utc(moment: datetime) -> str:
@@ -99,7 +97,7 @@ def shown(visit: Visit, wanted: Wanted, page: Page[Shown]) -> TemplateResponse:
     links = _links(visit, wanted, page)
     return visit.page(
         "entries.html",
-        _("Live tail") if wanted.is_live else _("Entries"),
+        visit.about(_("Live tail of %(stream)s") if wanted.is_live else _("Entries of %(stream)s"), wanted.topic),
         crumbs=[
             (_("Streams"), visit.url("streams")),
             (wanted.topic, visit.url("stream", stream=wanted.topic)),

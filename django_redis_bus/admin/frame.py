@@ -20,6 +20,8 @@ from ..models import OutboxEvent
 from .rights import Rights
 
 TITLE_CHARS = 200
+NAME_CHARS = 80
+"""So much of a name is in a title, where another may follow it."""
 TEMPLATES = "django_redis_bus/console"
 
 
@@ -137,6 +139,11 @@ class Frame:
         self.request.current_app = self.site.name
         return TemplateResponse(self.request, f"{TEMPLATES}/{template}", context, status=status)
 
+    @staticmethod
+    def about(text: str, stream: str, group: str = "") -> str:
+        """Return a title such as "Entries of %(stream)s", with the names that it is about."""
+        return text % {"stream": _short(stream), "group": _short(group)}
+
     def _switch(self) -> list[Tab]:
         try:
             aliases = list(buses)
@@ -153,3 +160,7 @@ class Frame:
     def _home(self) -> str:
         # The same part of another bus: a stream of this one need not be there.
         return self.tab if self.tab in ("streams", "dead", "channels", "publish") else "overview"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME_CHARS else f"{name[: NAME_CHARS - 1]}…"

@@ -79,12 +79,14 @@ class OutboxAdmin(TableAdmin):
     def get_urls(self) -> list[URLPattern]:
         return [*urls(self.admin_site, republishing.ROUTES), *super().get_urls()]
 
+    def get_list_display(self, request: HttpRequest) -> Any:
+        # An error quotes what it stumbled over.
+        error = "error_text" if rights_of(request).payloads else "error_class"
+        return [error if name == "error_text" else name for name in self.list_display]
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        payload = ["payload"] if rights_of(request).payloads else ["payload_hidden"]
-        return [
-            "event_id_text", "type_text", "topic_text", "bus", "state_mark", "since", "created",
-            "error_whole", *payload,
-        ]  # fmt: skip
+        inside = ["error_whole", "payload"] if rights_of(request).payloads else ["error_class", "payload_hidden"]
+        return ["event_id_text", "type_text", "topic_text", "bus", "state_mark", "since", "created", *inside]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.get_fields(request, obj)
@@ -134,6 +136,10 @@ class OutboxAdmin(TableAdmin):
     @admin.display(description=_("error"), empty_value="–")
     def error_whole(self, row: OutboxEvent) -> str:
         return printable(row.error[:5_000], keep="\n")
+
+    @admin.display(description=_("error"), empty_value="–")
+    def error_class(self, row: OutboxEvent) -> str:
+        return outboxing.error_class(row)
 
     @admin.display(description=_("payload"))
     def payload(self, row: OutboxEvent) -> str:

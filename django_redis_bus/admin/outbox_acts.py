@@ -47,7 +47,7 @@ def conduct_chosen(frame: Frame, act: Act, rows: QuerySet[OutboxEvent], database
     """Answer an action of the change list: with its confirmation, or by doing it."""
     parked = rows.order_by().filter(state=State.PARKED)
     until = frame.request.POST.get("until", "")
-    if not until.isdecimal():
+    if not (until.isdecimal() and len(until) < 20):
         # What is parked while somebody reads the question is not part of it.
         until = str(parked.aggregate(last=Max("id"))["last"] or 0)
     parked = parked.filter(id__lte=min(int(until), 2**63 - 1))

@@ -71,7 +71,7 @@ def shown(visit: Visit, topic: str, group: GroupReport) -> HttpResponseBase:
     """Return the page of what is paused of a group."""
     return visit.page(
         "pause.html",
-        _("Pause and resume"),
+        visit.about(_("Pause and resume %(stream)s, group %(group)s"), topic, group.name),
         crumbs=[(_("Streams"), visit.url("streams")), (topic, visit.url("stream", stream=topic))],
         topic=topic,
         group=group,

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from django import forms
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -69,6 +70,24 @@ class PayloadForm(forms.Form):
             return self.cleaned_data[WHOLE]
         found = {field.name: _value(field, self.cleaned_data.get(name)) for name, field in self._asked.items()}
         return {name: value for name, value in found.items() if value is not _ABSENT}
+
+    @property
+    def typed(self) -> dict[str, Any]:
+        """What has been filled in field by field: plain values, or the text of what does not fit."""
+        self.is_valid()
+        found: dict[str, Any] = {}
+        for name, field in self._asked.items():
+            if name in self.cleaned_data:
+                value = _value(field, self.cleaned_data[name])
+            else:
+                value = self.data.get(self.add_prefix(name)) or _ABSENT
+            if value is not _ABSENT:
+                found[field.name] = value
+        return found
+
+    def initial_of(self, plain: dict[str, Any]) -> dict[str, Any]:
+        """Return what the fields begin with, for plain values by their names on the wire."""
+        return {name: _initial(field, plain[field.name]) for name, field in self._asked.items() if field.name in plain}
 
     def refuse(self, error: PayloadError) -> None:
         """Show what the bus says against it, at the field that is meant."""
@@ -145,6 +164,20 @@ def _value(field: Field, value: Any) -> Any:
         return None
     # Emptied by hand, where something stood: that is what was meant.
     return "" if field.kind == "text" and field.default else _ABSENT
+
+
+def _initial(field: Field, value: Any) -> Any:
+    """Return what a form's field begins with, for a plain value."""
+    if field.kind == "choice":
+        return str(field.choices.index(value)) if value in field.choices else None
+    if field.kind == "json" or isinstance(value, dict | list):
+        return as_json(value)
+    if field.kind == "datetime" and isinstance(value, str):
+        try:
+            return parse_datetime(value) or value
+        except ValueError:
+            return value
+    return value
 
 
 def _whole(number: float | None) -> int | None:

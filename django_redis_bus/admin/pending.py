@@ -7,7 +7,6 @@ from django.utils.translation import gettext as _
 
 from ..core.exceptions import ConfigurationError
 from ..operations import pending, streams
-from ..operations.asking import ACT_S
 from ..operations.pending import Match, PendingEntry
 from ..operations.streams import GroupReport, StreamReport
 from ..operations.values import Page
@@ -42,9 +41,10 @@ def shown(
     """Return the page; without a group, the choice among the groups of the stream."""
     query = query_of(match)
     here = {"stream": report.topic, "group": group.name if group else ""}
+    title = _("Pending of %(stream)s, group %(group)s") if group else _("Pending of %(stream)s")
     return visit.page(
         "pending.html",
-        _("Pending"),
+        visit.about(title, **here),
         crumbs=[(_("Streams"), visit.url("streams")), (report.topic, visit.url("stream", stream=report.topic))],
         stream=report,
         group=group,
@@ -63,5 +63,5 @@ def shown(
 
 ROUTES = (
     Route(name="pending", path="pending/", show=show, tab="streams"),
-    Route(name="pending_act", path="pending/act/", show=act, methods=("POST",), tab="streams", within_s=ACT_S),
+    Route(name="pending_act", path="pending/act/", show=act, methods=("POST",), tab="streams"),
 )

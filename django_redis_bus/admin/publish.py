@@ -26,13 +26,16 @@ from ..operations import composing
 from ..operations.asking import ACT_S
 from ..operations.composing import Target
 from ..operations.shapes import Shape
-from .acts import CONFIRMED, NOT_RECORDED, posted
+from .acts import CONFIRMED, NOT_RECORDED, failed, posted
 from .audit import Record
 from .payload_form import PayloadForm
+from .payload_modes import payload_form, switched
 from .routing import Route
 from .visits import Visit
 
 JSON = "json"
+SWITCH = "switch"
+"""Posted by the button that fills the payload in the other way: as JSON, or field by field."""
 
 
 class EventForm(forms.Form):
@@ -103,7 +106,7 @@ def show(visit: Visit) -> HttpResponseBase:
         unknown = _("Nothing declares “%(topic)s”.") % {"topic": printable(given[:200])} if given else ""
         return shown(visit, None, unknown=unknown)
     draft = _draft(visit, target, given)
-    if visit.request.method != "POST" or "edit" in visit.request.POST:
+    if visit.request.method != "POST" or not {"edit", SWITCH}.isdisjoint(visit.request.POST):
         return shown(visit, draft)
     message = _message(visit, draft)
     if message is None:
@@ -115,6 +118,7 @@ def show(visit: Visit) -> HttpResponseBase:
 
 def shown(visit: Visit, draft: Draft | None, *, unknown: str = "") -> HttpResponseBase:
     """Return the page: without a draft, the choice of a topic."""
+    as_json = draft is not None and draft.typed and draft.shape.fields is None
     where = {"topic": visit.given("topic"), "type": draft.type} if draft else {}
     return visit.page(
         "publish.html",
@@ -122,9 +126,8 @@ def shown(visit: Visit, draft: Draft | None, *, unknown: str = "") -> HttpRespon
         targets=composing.targets(visit.bus),
         draft=draft,
         unknown=unknown,
-        as_json=draft is not None and draft.typed and draft.shape.fields is None,
-        action=visit.url("publish", **where, mode=visit.given("mode")),
-        other_mode=visit.url("publish", **where, mode="" if visit.given("mode") == JSON else JSON),
+        as_json=as_json,
+        action=visit.url("publish", **where, mode=JSON if as_json else ""),
         bare=visit.url("publish"),
     )
 
@@ -135,16 +138,22 @@ def _draft(visit: Visit, target: Target, given: str) -> Draft:
     if not event_type or (target.closed and event_type not in target.types) or visit.given("was") not in ("", given):
         event_type = target.types[0] if target.types else ""
     declared = composing.shape(visit.bus, target.name, event_type)
-    shape = Shape(name=declared.name) if visit.given("mode") == JSON else declared
-    data: Any = visit.request.POST if visit.request.method == "POST" else None
-    event = EventForm(target, data, initial={"event_id": uuid.uuid4()})
+    data = visit.request.POST if visit.request.method == "POST" else None
+    parameters = composing.parameters(visit.bus, given)
+    if data is not None and SWITCH in data:
+        # What is not finished is not judged yet.
+        event = EventForm(target, initial={"event_id": uuid.uuid4()} | data.dict())
+        payload = switched(declared, data, whole=data[SWITCH] == JSON)
+    else:
+        event = EventForm(target, data, initial={"event_id": uuid.uuid4()}).with_parameters(parameters)
+        payload = payload_form(declared, data, whole=visit.given("mode") == JSON)
     return Draft(
         target=target,
         type=event_type,
-        shape=shape,
+        shape=payload.shape,
         typed=declared.fields is not None,
-        event=event.with_parameters(composing.parameters(visit.bus, given)),
-        payload=PayloadForm(shape, data),
+        event=event,
+        payload=payload,
     )
 
 
@@ -183,7 +192,7 @@ def _preview(visit: Visit, draft: Draft, message: Message) -> HttpResponseBase:
         draft=draft,
         message=message,
         sent=composing.as_sent(message),
-        hidden=posted(visit.request.POST, ["edit"]),
+        hidden=posted(visit.request.POST, ["edit", SWITCH]),
         action=visit.request.get_full_path(),
         back=visit.url("publish"),
     )
@@ -199,8 +208,7 @@ def _send(visit: Visit, draft: Draft, message: Message) -> HttpResponseBase:
     try:
         published = composing.send(visit.bus, message, within_s=ACT_S)
     except BusError as error:
-        record.end(f"failed: {error}")
-        messages.error(request, _("It was not sent: %(error)s") % {"error": printable(str(error))})
+        failed(request, record, error, _("It was not sent: %(error)s"))
         return HttpResponseRedirect(back)
     where = published.entry_id or ("" if published.receivers is None else f"receivers={published.receivers}")
     record.end(" ".join(filter(None, (published.state, where))))
@@ -232,14 +240,4 @@ def _told(published: Published) -> str:
             return _("It was not sent: %(state)s.") % {"state": why}
 
 
-ROUTES = (
-    Route(
-        name="publish",
-        path="publish/",
-        show=show,
-        needs="operate",
-        methods=("GET", "POST"),
-        tab="publish",
-        within_s=ACT_S,
-    ),
-)
+ROUTES = (Route(name="publish", path="publish/", show=show, needs="operate", methods=("GET", "POST"), tab="publish"),)

@@ -36,6 +36,7 @@ START = Act(
         "No other group sees anything of it. What is pending is passed over. What came after this dry run is not part "
         "of it, and comes to the group anyway."
     ),
+    said="begun",
 )
 CANCEL = Act(
     name="cancel",
@@ -127,7 +128,7 @@ def shown(visit: Visit, topic: str, group: str, found: Replay | None, form: Repl
     under_way = found is not None and not found.is_over
     return visit.page(
         "replay.html",
-        _("Replay"),
+        visit.about(_("Replay of %(stream)s, group %(group)s"), topic, group),
         crumbs=[(_("Streams"), visit.url("streams")), (topic, visit.url("stream", stream=topic))],
         refresh_s=REFRESH_S if under_way else None,
         topic=topic,
@@ -200,4 +201,4 @@ def _cancel(visit: Visit, topic: str, group: str, found: Replay | None) -> HttpR
     return conduct(visit, intent)
 
 
-ROUTES = (Route(name="replay", path="replay/", show=show, methods=("GET", "POST"), tab="streams", within_s=ACT_S),)
+ROUTES = (Route(name="replay", path="replay/", show=show, methods=("GET", "POST"), tab="streams"),)

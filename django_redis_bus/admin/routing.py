@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 
 from ..bus import buses
 from ..core.exceptions import BusError, ConfigurationError, did_you_mean
-from ..operations.asking import PAGE_S, Asking
+from ..operations.asking import ACT_S, PAGE_S, Asking
 from .frame import Frame
 from .rights import Right, rights_of
 from .trouble import trouble
@@ -40,7 +40,8 @@ class Route:
         needs: right without which there is no answer.
         methods: that it answers; HEAD goes with GET.
         tab: part of the console it belongs to.
-        within_s: for all that it asks of Redis.
+        within_s: for all that it asks of Redis on GET.
+        act_s: the same on POST, which may be an act.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Route:
     methods: tuple[str, ...] = ("GET",)
     tab: str
     within_s: float = PAGE_S
+    act_s: float = ACT_S
 
 
 def urls(site: AdminSite, routes: Iterable[Route]) -> list[URLPattern]:
@@ -78,7 +80,7 @@ def _answer(request: HttpRequest, *, site: AdminSite, route: Route) -> HttpRespo
     frame = Frame(request=request, site=site, rights=rights, alias=alias, tab=route.tab)
     try:
         bus = buses[alias]
-        asking = Asking(bus, route.within_s)
+        asking = Asking(bus, route.act_s if request.method == "POST" else route.within_s)
         visit = Visit(request=request, site=site, rights=rights, alias=alias, tab=route.tab, bus=bus, asking=asking)
         return route.show(visit)
     except BusError as error:

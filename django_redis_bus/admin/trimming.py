@@ -93,7 +93,7 @@ def shown(visit: Visit, report: StreamReport, form: TrimForm) -> HttpResponseBas
     """Return the page that asks what is to stay."""
     return visit.page(
         "trim.html",
-        _("Trim"),
+        visit.about(_("Trim %(stream)s"), report.topic),
         crumbs=[(_("Streams"), visit.url("streams")), (report.topic, visit.url("stream", stream=report.topic))],
         stream=report,
         form=form,
@@ -135,8 +135,4 @@ def _age(retention: Retention) -> str:
     return f"{retention.age_s:g}s"
 
 
-ROUTES = (
-    Route(
-        name="trim", path="trim/", show=show, needs="destroy", methods=("GET", "POST"), tab="streams", within_s=ACT_S
-    ),
-)
+ROUTES = (Route(name="trim", path="trim/", show=show, needs="destroy", methods=("GET", "POST"), tab="streams"),)

@@ -47,7 +47,7 @@ class Asking:
         """How long may still be waited. Raises Unavailable if it is over."""
         left = self._until - monotonic()
         if left <= 0:
-            raise Unavailable(f"{self.bus.clients.where} took longer than {self._within_s:g} s")
+            raise Unavailable(f"{self.bus.clients.where} took longer than {self._within_s:g} s", perhaps_sent=True)
         return max(round(left, 3), 0.001)  # messages tell it
 
     @property

@@ -36,11 +36,15 @@ def editable(asking: Asking, topic: str, dead_id: str) -> Editable | None:
     if letter is None:
         return None
     stream = registry.find_stream(asking.bus.alias, topic) or StreamTopic("undeclared", bus=asking.bus.alias)
-    data = consuming.reader(asking.bus, stream, topic).plain_data(letter.fields)
     paths = consuming.redacted(asking.bus, stream)
-    if data is None:
+    try:
+        data = consuming.reader(asking.bus, stream, topic).plain_data(letter.fields)
+        if data is None:
+            return Editable(text="")
+        text = _json(redact(data, paths))
+        return Editable(text=text, hides=bool(paths) and _json(data) != text)
+    except RecursionError:  # nested too deeply
         return Editable(text="")
-    return Editable(text=_json(redact(data, paths)), hides=bool(paths) and _json(data) != _json(redact(data, paths)))
 
 
 def check(asking: Asking, topic: str, dead_id: str, data: Any) -> None:

@@ -17,7 +17,7 @@ from ..core.redaction import redact
 from ..core.subscribing import Key
 from ..core.topics import ChannelTopic
 from ..transport import hearing
-from .asking import Asking
+from .asking import PAGE_S, Asking
 from .showing import DATA_CHARS, TEXT_CHARS, capped
 
 LONGEST_S = 10.0
@@ -60,7 +60,7 @@ def hear(asking: Asking, topics: Sequence[str], *, seconds: float, most: int = 2
     ]
     found: list[Heard] = []
     size, before = 0, stream_key(prefix, "").encode()
-    for came in hearing.hear(asking.bus.clients, keys, seconds=min(seconds, LONGEST_S)):
+    for came in hearing.hear(asking.bus.clients, keys, seconds=min(seconds, LONGEST_S), answer_s=PAGE_S):
         try:
             name = came.channel.removeprefix(before).decode()
         except UnicodeDecodeError:

@@ -14,7 +14,7 @@ from ..core.telling import printable
 from ..core.topics import StreamTopic
 from ..models import OutboxEvent
 from ..outbox.rows import decode_fields
-from .showing import DATA_CHARS
+from .showing import DATA_CHARS, class_of
 
 
 def payload(row: OutboxEvent) -> str:
@@ -29,9 +29,17 @@ def payload(row: OutboxEvent) -> str:
     stream = registry.find_stream(row.bus, row.topic) or StreamTopic("undeclared", bus=row.bus)
     flat = [part.encode(errors="replace") if isinstance(part, str) else part for part in fields]
     bus = buses[row.bus]
-    data = consuming.reader(bus, stream, row.topic).plain_data(flat)
+    try:
+        data = consuming.reader(bus, stream, row.topic).plain_data(flat)
+        shown = redact(data, consuming.redacted(bus, stream))
+    except RecursionError:  # nested too deeply
+        data = None
     if data is None:
         return _("The payload cannot be read.")
-    shown = redact(data, consuming.redacted(bus, stream))
     text = msgspec.json.format(msgspec.json.encode(shown, enc_hook=plain), indent=2).decode(errors="replace")
     return printable(text[:DATA_CHARS], keep="\n")
+
+
+def error_class(row: OutboxEvent) -> str:
+    """Return why a row failed for who may see no payloads, as errors quote them: only the error's class."""
+    return class_of(row.error) or (_("It could not be published.") if row.error else "")

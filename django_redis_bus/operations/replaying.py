@@ -95,7 +95,7 @@ def start(asking: Asking, topic: str, plan: Plan, *, per_s: float | None = None,
         per_s: most entries per second; None for as fast as the group takes them.
         by: who asks for it.
 
-    Raises ConfigurationError if one is under way already, BusError.
+    Returns it as it begins. Raises ConfigurationError if one is under way already, BusError.
     """
     if per_s is not None and not 0 < per_s < FASTEST:
         raise ConfigurationError(f"A replay of {per_s} entries per second cannot be: give a number above 0, or none.")
@@ -107,16 +107,26 @@ def start(asking: Asking, topic: str, plan: Plan, *, per_s: float | None = None,
         "per_s": "" if per_s is None else per_s,
         "by": by,
     }
-    keys = asking.keys(topic, plan.group)
+    keys, now_ms = asking.keys(topic, plan.group), asking.now_ms()
     began = asking.run("replay_start", [keys.replay], *(part for pair in state.items() for part in pair))
     if not began:
         raise ConfigurationError(
             f"Stream {topic!r}, group {plan.group!r}: a replay is under way. Wait for it, or cancel it first."
         )
-    found = replay(asking, topic, plan.group)
-    if found is None:  # cancelled meanwhile
-        raise ConfigurationError(f"Stream {topic!r}, group {plan.group!r}: somebody else has cancelled the replay.")
-    return found
+    # Not asked for again: by now it may be cancelled, and Redis away, and it has begun all the same.
+    return Replay(
+        group=plan.group,
+        since=plan.since,
+        until=plan.until,
+        at="",
+        done=0,
+        passed=0,
+        total=plan.count,
+        per_s=per_s,
+        by=by,
+        started_ms=now_ms,
+        is_over=False,
+    )
 
 
 def replay(asking: Asking, topic: str, group: str) -> Replay | None:

@@ -15,7 +15,8 @@ from ..core.events import Event
 from ..core.exceptions import PayloadError, UnreadableEntry
 from ..core.foreign import BODIES
 from ..core.letters import Letter
-from ..core.redaction import REDACTED
+from ..core.reading import EntryReader
+from ..core.redaction import REDACTED, Redaction
 from ..core.serializers import plain
 from ..core.topics import Address, StreamTopic
 from .asking import Asking
@@ -39,17 +40,33 @@ def copy_of(asking: Asking, topic: str, letter: Letter, data: Any) -> tuple[str,
     stream = registry.find_stream(asking.bus.alias, topic)
     # A stream that nothing declares takes any data, whatever its name looks like.
     known = stream or StreamTopic("undeclared", bus=asking.bus.alias)
-    reader = consuming.reader(asking.bus, known, topic)
-    if consuming.redacted(asking.bus, known):
-        flat = [part for pair in fields.items() for part in pair]
-        data = _restored(data, reader.plain_data(flat), "$", topic)
+    reader, paths = consuming.reader(asking.bus, known, topic), consuming.redacted(asking.bus, known)
+    address, flat = Address(known, topic), [part for pair in fields.items() for part in pair]
+    if not paths:
+        return _made(asking, address, reader, fields, data)
+    try:
+        before = reader.plain_data(flat)
+    except RecursionError:  # nested too deeply: nothing of it can be put back
+        return _made(asking, address, reader, fields, _restored(data, _MISSING, "$", topic))
+    data = _restored(data, before, "$", topic)
+    try:
+        return _made(asking, address, reader, fields, data)
+    except PayloadError as error:
+        # A type's own words may quote the values that were put back.
+        scrub = Redaction(paths, reader.plain_data).scrubber([(flat, None)])
+        raise PayloadError(scrub(str(error)), topic=topic, path=scrub(error.path)) from None
+
+
+def _made(
+    asking: Asking, address: Address, reader: EntryReader, fields: Mapping[bytes, bytes], data: Any
+) -> tuple[str, list[bytes | str]]:
     if b"ce_type" in fields:
-        return _event(asking, Address(known, topic), fields, data)
+        return _event(asking, address, fields, data)
     made = _foreign(fields, data)
     try:
         reader.read(b"0-1", [part.encode() for part in made])
     except UnreadableEntry as error:
-        raise PayloadError(f"Stream {topic!r}: {error}", topic=topic) from None
+        raise PayloadError(f"Stream {address.name!r}: {error}", topic=address.name) from None
     return "", [*made]
 
 

@@ -139,8 +139,7 @@ class Showing:
         """Return what a failed handler said, as far as who asks may see it: without payloads only the error's class."""
         if self.payloads:
             return capped(text, DATA_CHARS)
-        found = _CLASS.match(text)
-        return found[1] if found else _("The handler failed.") if text else ""
+        return class_of(text) or (_("The handler failed.") if text else "")
 
     def _holds(self, fields: dict[bytes, bytes], foreign: bool, text: str) -> bool:
         wanted = text.casefold()
@@ -234,6 +233,12 @@ class _Data(NamedTuple):
 
 
 _NONE = _Data(None, None)
+
+
+def class_of(error: str) -> str:
+    """Return the class that an error's text begins with, which says nothing of a payload; "" if it names none."""
+    found = _CLASS.match(error)
+    return found[1] if found else ""
 
 
 def capped(text: str, most: int, keep: str = "") -> str:

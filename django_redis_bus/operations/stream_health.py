@@ -95,8 +95,8 @@ def _of_group(report: StreamReport, group: GroupReport, key: str) -> Iterator[Fi
         title = _("Stream %(topic)s, group %(group)s: %(what)s") % names
         return Finding(level=level, id=name, topic=report.topic, group=group.name, title=title, hint=hint)
 
-    yield from _paused(group, finding)
     topic, name = _typed(report.topic), _typed(group.name)
+    yield from _paused(group, f"manage.py bus_pause resume {topic} {name}", finding)
     consume = f"manage.py consume_stream {topic} --group {name}"
     if not group.exists or not group.alive:
         yield from _unattended(report, group, key, consume, finding)
@@ -138,7 +138,7 @@ def _of_group(report: StreamReport, group: GroupReport, key: str) -> Iterator[Fi
         )
 
 
-def _paused(group: GroupReport, finding: _Make) -> Iterator[Finding]:
+def _paused(group: GroupReport, resume: str, finding: _Make) -> Iterator[Finding]:
     for pause in (group.pause, *(handler.pause for handler in group.handlers)):
         if pause is None:
             continue
@@ -148,7 +148,9 @@ def _paused(group: GroupReport, finding: _Make) -> Iterator[Finding]:
             what = _("it is paused by %(by)s") if pause.by else _("it is paused")
         what %= {"handler": pause.handler, "by": _shown(pause.by)}
         why = f": {_shown(pause.why)}" if pause.why else ""
-        yield finding("warning", "paused", f"{what}{why}.", _("Resume it in admin when that is over."))
+        command = f"{resume} --handler {_typed(pause.handler)}" if pause.handler else resume
+        hint = _("When that is over, resume it in admin, or: %(command)s") % {"command": command}
+        yield finding("warning", "paused", f"{what}{why}.", hint)
 
 
 def _unattended(report: StreamReport, group: GroupReport, key: str, consume: str, finding: _Make) -> Iterator[Finding]:

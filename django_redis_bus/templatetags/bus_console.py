@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django import template
+from django.template.defaultfilters import filesizeformat
 from django.urls import NoReverseMatch
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
@@ -115,6 +116,12 @@ def rate(per_s: float | None) -> str:
     if per_s * 60 >= 1:
         return _together(_("%(count)s/min") % {"count": _short(per_s * 60)})
     return _together(_("%(count)s/h") % {"count": _short(per_s * 3600)})
+
+
+@register.filter
+def size(number_of_bytes: int | None) -> str:
+    """Return a number of bytes in its unit: 1.5 MB."""
+    return "–" if number_of_bytes is None else _together(filesizeformat(number_of_bytes))
 
 
 def _short(value: float) -> str:

@@ -78,6 +78,11 @@ def _script(clients: Clients, script: Script, keys: Sequence[str], args: Sequenc
     return _Command(clients.where, pack("EVALSHA", script.sha, *rest), pack("EVAL", script.text, *rest))
 
 
+def _lost(error: BaseException, where: str, sent: bool) -> BusError:
+    found = translate(error, where=where)
+    return Unavailable(str(found), perhaps_sent=sent) if isinstance(found, Unavailable) else found
+
+
 class _Command:
     """Work of one command.
 
@@ -110,7 +115,7 @@ class _Command:
         self.stale = isinstance(self._answer, Unavailable)
 
     def fail(self, error: BaseException, sent: bool) -> None:
-        self._answer = translate(error, where=self._where)
+        self._answer = _lost(error, self._where, sent)
 
     def answer(self) -> Any:
         if isinstance(self._answer, BusError):
@@ -160,7 +165,7 @@ class _Commands:
         self.expected = len(unknown)
 
     def fail(self, error: BaseException, sent: bool) -> None:
-        self._failed = translate(error, where=self._where)
+        self._failed = _lost(error, self._where, sent)
 
     def answers(self) -> list[Any]:
         if self._failed is not None:

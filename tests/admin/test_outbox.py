@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from django.contrib.admin.models import CHANGE, DELETION
 from django.db import connections
@@ -33,7 +34,7 @@ def put(db: None, declare: Callable[..., Any]) -> Put:
     declare("events:order", redact=["card"])
 
     def make(count: int = 1, *, topic: str = "events:order", **values: Any) -> list[int]:
-        messages = [bus.message(topic, {"id": n, "card": "4111"}, type="order.made") for n in range(count)]
+        messages = [bus.message(topic, {"id": n, "card": "x4111"}, type="order.made") for n in range(count)]
         made = [row.id for row in rows.store("default", messages, using="default", moment_ms=now_ms())]
         OutboxEvent.objects.filter(id__in=made).update(**values)
         return made
@@ -52,7 +53,7 @@ def states() -> dict[int, int]:
 
 def test_rows_with_their_state_and_error_and_where_they_are(staff: Staff, put: Put) -> None:
     put(state=State.PARKED, attempts=9, error="PublishError: <b>no</b> \x1b[31m")
-    text = staff("see_bus").get(reverse(LIST)).content.decode()
+    text = staff("see_bus", "see_payloads").get(reverse(LIST)).content.decode()
     assert "order.made" in text
     assert "PublishError: &lt;b&gt;no&lt;/b&gt; �[31m" in text
     assert "9 attempts" in text
@@ -65,7 +66,7 @@ def test_a_row_with_its_payload_for_who_may_see_it(staff: Staff, put: Put) -> No
     text = html.unescape(staff("see_bus", "see_payloads").get(address).content.decode())
     assert '"id": 0' in text
     assert '"card": "[redacted]"' in text
-    assert "4111" not in text
+    assert "x4111" not in text
     hidden_from = html.unescape(staff("see_bus", "operate_bus").get(address).content.decode())
     assert '"id": 0' not in hidden_from
     assert "Hidden: you may not see payloads." in hidden_from
@@ -86,7 +87,7 @@ def test_a_row_that_cannot_be_read_says_so(staff: Staff, put: Put, fields: bytes
 def test_a_row_of_a_bus_that_is_not_there_hides_its_payload(staff: Staff, put: Put) -> None:
     [row] = put(bus="gone")
     text = staff(*RIGHTS).get(reverse("admin:django_redis_bus_outboxevent_change", args=[row])).content.decode()
-    assert "4111" not in text
+    assert "x4111" not in text
     assert "nobody can say what of this may be shown" in text
 
 
@@ -219,3 +220,12 @@ def test_a_database_without_the_table_says_what_to_run(staff: Staff, put: Put, m
     answer = client.get(reverse(LIST))
     assert answer.status_code == 400
     assert "manage.py migrate --database default" in answer.content.decode()
+
+
+def test_a_payload_that_is_nested_too_deeply_is_said_to_be_unreadable(staff: Staff, put: Put) -> None:
+    [row] = put()
+    fields = [part for pair in (("ce_type", "t"), ("content-type", "application/json")) for part in pair]
+    fields += ["data", "[" * 60_000 + "]" * 60_000]
+    OutboxEvent.objects.filter(pk=row).update(fields=msgspec.msgpack.encode(fields))
+    answer = staff(*RIGHTS).get(reverse("admin:django_redis_bus_outboxevent_change", args=[row]))
+    assert "The payload cannot be read." in answer.content.decode()

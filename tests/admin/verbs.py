@@ -164,7 +164,7 @@ VERBS = (
     ),
     Verb(
         name="replay", route="replay", query=GROUP, needs="operate_bus", given=_replayed,
-        question="Replay 3 entries?", answer="The replay of 3 entries begins.", record="3 done",
+        question="Replay 3 entries?", answer="The replay of 3 entries begins.", record=": begun",
     ),
     Verb(
         name="cancel", route="replay", query=GROUP, needs="operate_bus", given=_under_way,

@@ -131,3 +131,22 @@ def test_every_page_fits_a_phone_and_can_be_read(
     found["confirmation"] = page.evaluate(FAULTS)
     # Then nothing is wider than the screen, without a name, or too faint
     assert {path: faults for path, faults in found.items() if faults} == {}
+
+
+BASELINES = """
+() => [...document.querySelectorAll('.bus-scroll td:has(.bus-is-paused)')].map((cell) =>
+  ['.bus-name', '.bus-is-paused'].map((each) => {
+    const mark = document.createElement('span');
+    mark.style.display = 'inline-block';
+    cell.querySelector(each).append(mark);
+    return mark.getBoundingClientRect().bottom;
+  }))
+"""
+
+
+def test_a_name_and_the_mark_beside_it_stand_on_one_line(
+    log_in: Callable[..., Page], web: Web, pages: list[str]
+) -> None:
+    page = log_in(f"{CONSOLE}streampage/")
+    [[name, mark]] = page.evaluate(BASELINES)
+    assert abs(name - mark) < 0.5

@@ -11,16 +11,17 @@ from typing import Any
 
 from django_redis_bus import Event
 from django_redis_bus.bus import buses
+from django_redis_bus.core.exceptions import ConfigurationError
 from django_redis_bus.operations import dead, pending, replaying
 from django_redis_bus.operations.asking import ACT_S, Asking
-from django_redis_bus.operations.values import Acted
+from django_redis_bus.operations.values import Acted, Count
 from tests.contract.consuming import FAST, TOPIC, Contract, wait_for
 from tests.operations.ward import DEAD, Ward
 
 OPERATORS = 4
 
 
-def at_once(acts: list[Callable[[], Acted]]) -> list[Acted]:
+def at_once(acts: list[Callable[[], Any]]) -> list[Any]:
     """Perform acts at the same moment, each in a thread of its own."""
     ready, done = Barrier(len(acts)), []
 
@@ -97,6 +98,26 @@ def test_different_verbs_on_the_same_entries(ward: Ward) -> None:
     assert len(kept) == len(set(kept)) <= 300
     assert ward.pending() == {}
     assert not ward.client.exists(ward.keys.retry, ward.keys.failures)
+
+
+def test_a_replay_is_begun_as_another_cancels_it(ward: Ward) -> None:
+    ids = ward.read(3)
+    plan = replaying.plan(ward.asking(), ward.topic, ward.group, "all")
+
+    def begin() -> None:
+        for _ in range(100):
+            try:
+                begun = replaying.start(ward.asking(), ward.topic, plan, per_s=2.5, by="ann")
+            except ConfigurationError:  # the one before is still under way
+                continue
+            assert (begun.total, begun.until, begun.per_s, begun.by) == (Count(3), ids[-1], 2.5, "ann")
+            assert ward.now_ms() - 60_000 < begun.started_ms <= ward.now_ms()
+
+    def cancel() -> None:
+        for _ in range(300):
+            replaying.cancel(ward.asking(), ward.topic, ward.group)
+
+    at_once([begin, cancel, cancel])
 
 
 class Work:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from django_redis_bus.core.config import Retention
+from django_redis_bus.operations import pausing, streams
 from django_redis_bus.operations.groups import GroupReport, HandlerReport
 from django_redis_bus.operations.health import Finding, worst_first
 from django_redis_bus.operations.pausing import Pause
@@ -14,6 +17,8 @@ from django_redis_bus.operations.stream_health import of_stream
 from django_redis_bus.operations.streams import StreamReport
 from django_redis_bus.operations.values import Count
 from tests.operations.seeing import HOSTILE
+from tests.operations.ward import Ward
+from tests.terminal import run
 
 NOW_MS = 1_800_000_000_000
 HANDLER = HandlerReport(name="shop.charge", types=(), idempotent=False, max_attempts=10)
@@ -126,6 +131,19 @@ def test_what_is_paused_says_who_did_it_and_why() -> None:
     assert [first.id, second.id] == ["paused", "paused"]
     assert first.title.endswith("it is paused by ann: x.")
     assert second.title.endswith("handler shop.charge is paused by bob.")
+    assert first.hint.endswith("or: manage.py bus_pause resume events:order billing")
+    assert second.hint.endswith("or: manage.py bus_pause resume events:order billing --handler shop.charge")
+
+
+def test_what_a_finding_says_to_type_resumes_what_is_paused(ward: Ward, declare: Callable[..., Any]) -> None:
+    topic, name = ward.topic, "the-group's"
+    declare(topic)
+    ward.make_group(name)
+    pausing.pause(ward.asking(), topic, name, by="ann")
+    report = streams.stream(ward.asking(), topic)
+    [hint] = [found.hint for found in of_stream(report, key="k", now_ms=ward.now_ms()) if found.id == "paused"]
+    assert run(*shlex.split(hint.partition("manage.py ")[2])).code == 0
+    assert pausing.pauses(ward.asking(), topic) == ()
 
 
 def test_names_from_the_wire_can_neither_be_obeyed_by_a_terminal_nor_by_a_shell() -> None:

@@ -93,3 +93,25 @@ def test_a_payload_in_one_line_is_cut_and_a_plain_value_is_safe() -> None:
 
 def test_how_long_ago() -> None:
     assert [tags.ago(None), tags.ago(0.97), tags.ago(1.2), tags.ago(900)] == ["–", "just now", "1 s ago", "15 min ago"]
+
+
+def test_a_size_in_its_unit() -> None:
+    assert tags.size(1_572_864) == "1.5\xa0MB"
+    assert tags.size(None) == "–"
+
+
+@pytest.mark.parametrize(
+    ("written", "digits"),
+    [
+        (lambda: tags.duration(192), "3"),
+        (lambda: tags.rate(12), "12"),
+        (lambda: tags.size(1_572_864), "1.5"),
+        (lambda: tags.number(Count(700, True)), "700"),
+    ],
+)
+def test_a_number_and_its_unit_keep_their_order_from_right_to_left(written: Any, digits: str) -> None:
+    with override("he"):
+        isolated = written()
+    assert digits in isolated
+    assert isolated[0] in "\u2066\u2068"
+    assert isolated[-1] == "\u2069"
