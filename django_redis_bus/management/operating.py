@@ -77,7 +77,7 @@ def nothing_there(options: dict[str, Any], topic: str, group: str = "") -> str:
         known = [] if report.exists else [each.topic for each in streams.streams(visit(options)).items]
     except BusError:
         return ""
-    if not (report.exists or report.declaration or report.dead):
+    if not (report.exists or report.declaration or report.dead or report.trouble):
         return f"There is no stream {topic!r}. {did_you_mean(topic, known).strip()}"
     names = [each.name for each in report.groups]
     if group and group not in names:
