@@ -31,7 +31,7 @@ def looked(ward: Ward) -> streams.StreamReport:
 def test_a_note_of_a_pause_that_says_nothing(ward: Ward, note: bytes) -> None:
     ward.make_group()
     ward.client.hset(ward.keys.paused, ward.group, note)
-    ward.client.hset(ward.keys.paused, b"\xff x", note)
+    ward.client.hset(ward.keys.paused, b"\xff\nx", note)
 
     assert pausing.pauses(ward.asking(), ward.topic) == (Pause(group="billing"), Pause(group="\ufffd", handler="x"))
     [group] = looked(ward).groups
