@@ -20,7 +20,7 @@ COUNT = 50
 
 def show(visit: Visit) -> HttpResponseBase:
     topic, name = visit.needed("stream"), visit.given("group")
-    report = streams.stream(visit.asking, topic)
+    report = streams.stream(visit.asking, topic, name)
     if not name and len(report.groups) == 1:
         name = report.groups[0].name
     group = next((each for each in report.groups if each.name == name), None)

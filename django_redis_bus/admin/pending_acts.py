@@ -161,7 +161,7 @@ def _form(visit: Visit, chosen_act: Act, topic: str, group: str) -> forms.Form |
         return BuryForm(data)
     if chosen_act is not CLAIM:
         return None
-    report = streams.stream(visit.asking, topic)
+    report = streams.stream(visit.asking, topic, group)
     found = next((each for each in report.groups if each.name == group), None)
     owners = [each for each in (found.consumers if found else ()) if each.name != OPERATOR]
     consumers = sorted(owners, key=lambda each: (not each.is_alive, each.name))
