@@ -61,7 +61,7 @@ def test_a_handler(ward: Ward) -> None:
 
 
 def test_a_paused_handler_that_has_gone_meanwhile_can_go_on(ward: Ward) -> None:
-    ward.client.hset(ward.keys.paused, "billing shop.renamed", "{}")
+    ward.client.hset(ward.keys.paused, "billing\nshop.renamed", "{}")
 
     assert run("bus_pause", "resume", *HERE, "--handler", "shop.renamed").out.endswith("goes on.\n")
     assert run("bus_pause", "resume", *HERE, "--handler", "shop.renamed").code == 2

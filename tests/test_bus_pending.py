@@ -120,7 +120,7 @@ def test_what_is_paused_is_told(ward: Ward) -> None:
 
     # When a handler is paused
     note = '{"by":"ann","why":"no\\u001b gateway"}'
-    ward.client.hset(ward.keys.paused, "billing shop.charge", note)
+    ward.client.hset(ward.keys.paused, "billing\nshop.charge", note)
     assert run("bus_pending", "list", *HERE).out.startswith(
         "Handler shop.charge is paused by ann: no\ufffd gateway\nevents:order, group billing: 3 pending\n"
     )
