@@ -184,7 +184,7 @@ def _do(asking: Asking, verb: str, contract: Contract) -> Acted:
         case "bury":
             return pending.bury(asking, TOPIC, "g", pending.Match(), by="ann")
         case "claim":
-            to = min(contract.consumers())
+            to = min(name for name in contract.consumers() if name != dead.OPERATOR)
             return pending.claim(asking, TOPIC, "g", pending.Match(), to=to)
         case _:
             return dead.redrive(asking, TOPIC, dead.Match())
