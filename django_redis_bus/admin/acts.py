@@ -116,6 +116,11 @@ _LEFT: dict[str, Any] = {
         "%(count)s have changed since they were looked for, and were left alone.",
         "count",
     ),
+    "theirs already": ngettext_lazy(
+        "%(count)s was left alone: that consumer owns it already.",
+        "%(count)s were left alone: that consumer owns them already.",
+        "count",
+    ),
     "trimmed": ngettext_lazy(
         "%(count)s was left alone: it has been trimmed out of the stream, and nothing is left of it to keep.",
         "%(count)s were left alone: they have been trimmed out of the stream, and nothing is left of them to keep.",

@@ -20,7 +20,7 @@ from ..models import StreamPage
 from ..operations import pending, streams
 from ..operations.asking import ACT_S, Asking
 from ..operations.bounds import newest_read
-from ..operations.pending import Chosen, Match
+from ..operations.pending import OPERATOR, Chosen, Match
 from ..operations.values import Acted, Count
 from .acts import CONFIRMED, Act, Intent, conduct
 from .audit import filter_of
@@ -163,6 +163,7 @@ def _form(visit: Visit, chosen_act: Act, topic: str, group: str) -> forms.Form |
         return None
     report = streams.stream(visit.asking, topic, group)
     found = next((each for each in report.groups if each.name == group), None)
-    consumers = sorted(found.consumers if found else (), key=lambda each: (not each.is_alive, each.name))
+    owners = [each for each in (found.consumers if found else ()) if each.name != OPERATOR]
+    consumers = sorted(owners, key=lambda each: (not each.is_alive, each.name))
     alive = {True: _("alive"), False: _("not alive")}
     return ClaimForm([(each.name, f"{printable(each.name)} ({alive[each.is_alive]})") for each in consumers], data)
