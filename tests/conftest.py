@@ -5,6 +5,7 @@ Each process of a run (an xdist worker is one) has a main server, where tests/se
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from typing import Any, NoReturn
 
 import pytest
 import redis
+from asgiref.sync import SyncToAsync
 
 from tests.databases import IDS, SERVERS, Databases, DatabaseServer, Lacking, migrate_aside, own, shown
 from tests.servers import Server, programs
@@ -176,6 +178,19 @@ def own_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[Call
 
         stack.enter_context(django_db_blocker.unblock())
         yield make
+
+
+@pytest.fixture(autouse=True)
+def _closed_aside(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No async test leaves a database connection open in the thread that all of them share for synchronous code.
+
+    Channels closes old ones there whenever a consumer ends, which a test without a database may not.
+    """
+    yield
+    if inspect.iscoroutinefunction(getattr(request, "function", None)):
+        from django.db import connections
+
+        SyncToAsync.single_thread_executor.submit(connections.close_all).result(10)
 
 
 @pytest.fixture

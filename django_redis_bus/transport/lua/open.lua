@@ -20,15 +20,7 @@ local function find()
   end
 end
 
-local function less(a, b)
-  local am, as = string.match(a, '^(%d+)-(%d+)$')
-  local bm, bs = string.match(b, '^(%d+)-(%d+)$')
-  if am ~= bm then
-    return #am < #bm or (#am == #bm and am < bm)
-  end
-  return #as < #bs or (#as == #bs and as < bs)
-end
-
+-- include ordering.lua
 local function reached(position)
   -- ids never fall in one stream: if its highest is below the position, that was another stream's
   local ok, info = pcall(redis.call, 'XINFO', 'STREAM', KEYS[1])

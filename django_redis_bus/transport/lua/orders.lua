@@ -14,15 +14,7 @@ local group, consumer = ARGV[1], ARGV[2]
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 
-local function less(a, b)
-  local am, as = string.match(a, '^(%d+)-(%d+)$')
-  local bm, bs = string.match(b, '^(%d+)-(%d+)$')
-  if am ~= bm then
-    return #am < #bm or (#am == #bm and am < bm)
-  end
-  return #as < #bs or (#as == #bs and as < bs)
-end
-
+-- include ordering.lua
 local function last_delivered()
   for _, g in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
     if g[2] == group then

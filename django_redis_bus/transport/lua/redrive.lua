@@ -20,15 +20,7 @@ local group, owner, only_for = ARGV[1], ARGV[3], ARGV[4]
 local state_of = judging(KEYS[5], tonumber(ARGV[2]))
 local size = 0
 
-local function less(a, b)
-  local am, as = string.match(a, '^(%d+)-(%d+)$')
-  local bm, bs = string.match(b, '^(%d+)-(%d+)$')
-  if am ~= bm then
-    return #am < #bm or (#am == #bm and am < bm)
-  end
-  return #as < #bs or (#as == #bs and as < bs)
-end
-
+-- include ordering.lua
 -- Returns how far the group has read; nil if there is no such group
 local function last_read()
   local ok, groups = pcall(redis.call, 'XINFO', 'GROUPS', KEYS[1])

@@ -28,15 +28,7 @@ local function named(flat)
   return found
 end
 
-local function less(a, b)
-  local am, as = string.match(a, '^(%d+)-(%d+)$')
-  local bm, bs = string.match(b, '^(%d+)-(%d+)$')
-  if am ~= bm then
-    return #am < #bm or (#am == #bm and am < bm)
-  end
-  return #as < #bs or (#as == #bs and as < bs)
-end
-
+-- include ordering.lua
 -- Of a hash that no bus has filled, what matters is looked up.
 local function paused(groups)
   if (tried('HLEN', KEYS[4]) or 0) <= PAUSES then

@@ -8,15 +8,7 @@ local EXACT = 200
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 
-local function less(a, b)
-  local am, as = string.match(a, '^(%d+)-?(%d*)$')
-  local bm, bs = string.match(b, '^(%d+)-?(%d*)$')
-  if am ~= bm then
-    return #am < #bm or (#am == #bm and am < bm)
-  end
-  return #as < #bs or (#as == #bs and as < bs)
-end
-
+-- include ordering.lua
 local length = redis.call('XLEN', KEYS[1])
 if length == 0 then
   return 0
