@@ -144,5 +144,5 @@ def test_a_real_stream_is_shown(
 
 def test_a_stream_that_is_not_there_is_said_to_be_so(staff: Staff, at: At) -> None:
     answer = staff("see_bus").get(at("stream", stream="events:nowhere"))
-    assert answer.status_code == 200
-    assert "Nothing has been published to this stream yet" in answer.content.decode()
+    assert answer.status_code == 404
+    assert "There is no stream “events:nowhere”" in answer.content.decode()
