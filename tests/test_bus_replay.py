@@ -27,6 +27,7 @@ def ward(bus_settings: Callable[..., None], redis_client: redis.Redis, prefix: s
     made = Ward(redis_client, prefix)
     ids = made.read(20)
     redis_client.xack(made.key, "billing", *ids)
+    redis_client.hset(made.keys.groups, "billing", made.now_ms() + 60_000)  # a consumer lives
     return made
 
 
@@ -99,6 +100,48 @@ def test_waiting_for_the_end(server: Server, prefix: str, bus_settings: Callable
     assert sorted(handled) == sorted([*range(30), *range(30)])
 
 
+NOBODY = "No consumer of billing lives: nothing moves until one does."
+
+
+@pytest.mark.parametrize("alive", [None, -10_500, "x"])
+def test_nobody_carries_it_out(ward: Ward, alive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a group without a live consumer
+    ward.client.hdel(ward.keys.groups, "billing")
+    if alive is not None:
+        ward.client.hset(ward.keys.groups, "billing", alive if alive == "x" else ward.now_ms() + alive)
+
+    assert run("bus_replay", *HERE, "--from", "all", "--dry-run").out.splitlines()[1:] == [NOBODY]
+    assert run("bus_replay", *HERE, "--from", "all", "--dry-run", "--json").json["is_consumed"] is False
+    assert run("bus_replay", *HERE, "--from", "all", "--yes").out.splitlines()[1:] == [NOBODY]
+    assert run("bus_replay", *HERE, "--status").out.splitlines()[1:] == [NOBODY]
+    # When it is waited for, it is told once
+    turns: list[int] = []
+
+    def interrupted(seconds: float) -> None:
+        turns.append(1)
+        if len(turns) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(bus_replay, "sleep", interrupted)
+    assert run("bus_replay", *HERE, "--wait").err.count(NOBODY) == 1
+    # Then what is over needs nobody
+    ward.client.hset(ward.keys.replay, "over", 1)
+    assert NOBODY not in run("bus_replay", *HERE, "--status").out
+
+
+def test_a_replay_that_ended_in_trouble_says_so(ward: Ward) -> None:
+    run("bus_replay", *HERE, "--from", "all", "--yes")
+    ward.client.hset(ward.keys.replay, mapping={"over": "1", "trouble": "bad \x1b[31m" + "x" * 5000})
+
+    said = run("bus_replay", *HERE, "--status").out
+
+    assert ". It ended before its time: bad \ufffd[31mxxx" in said
+    assert len(said) < 400
+    # And the next one begins without it
+    run("bus_replay", *HERE, "--from", "all", "--yes")
+    assert "before its time" not in run("bus_replay", *HERE, "--status").out
+
+
 def test_waiting_goes_on_while_redis_is_away(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a Redis that does not answer twice, and a replay that does not move, and is over then
     monkeypatch.setattr(bus_replay, "LOOK_S", 0.01)
@@ -124,7 +167,7 @@ def test_waiting_goes_on_while_redis_is_away(ward: Ward, monkeypatch: pytest.Mon
     assert said[1:4] == [
         "Redis does not answer. Waiting for it.",
         "Redis is back.",
-        "Nothing moves. Is a consumer of the group alive, and not paused? See bus_info.",
+        "Nothing moves. Is the group paused, or busy? See bus_info.",
     ]
     assert len(said) == 5
 

@@ -13,7 +13,7 @@ from .asking import Asking
 from .looking import ConsumerSeen, GroupNoted, GroupSeen, StreamSeen, groups_noted, id_ms
 from .pausing import Pause
 from .records import Record
-from .replaying import Replay
+from .replaying import Replay, was_consumed
 from .values import ZERO, Count
 
 NOTHING = GroupNoted(0, 0, None, {}, None, None, ())
@@ -183,7 +183,7 @@ def _group(
         longest_s=max(longest, default=None),
         last_delivered=seen.last_delivered,
         pause=pause,
-        replay=noted.replay,
+        replay=noted.replay and replace(noted.replay, is_consumed=was_consumed(seen.alive_ms, now_ms)),
         keys=noted.keys,
         consumers=_consumers(noted, now_ms),
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .. import registry
 from ..consuming import LAST_SEQUENCE, start_id
 from ..core.exceptions import ConfigurationError, GroupMissing, PublishError, did_you_mean
+from ..core.telling import printable
+from ..transport.group import ALIVE_MS
 from .acting import is_short
 from .asking import Asking
 from .pausing import NO_DATE_MS
@@ -18,7 +20,7 @@ COUNTED = 100_000
 """A dry run counts so many entries at most."""
 FASTEST = 1e6
 """No rate is higher, in entries per second."""
-FIELDS = ("since", "until", "at", "done", "passed", "total", "least", "per_s", "by", "started", "over")
+FIELDS = ("since", "until", "at", "done", "passed", "total", "least", "per_s", "by", "started", "over", "trouble")
 """What is noted of a replay."""
 
 
@@ -31,6 +33,7 @@ class Plan:
         until: the last: what the group has read so far. Later entries come to it anyway.
         count: entries from the one to the other.
         remembered: handlers of the group that are idempotent: they pass over events that they remember.
+        is_consumed: a consumer of the group lives. Without one nothing moves.
     """
 
     group: str
@@ -38,6 +41,7 @@ class Plan:
     until: str
     count: Count
     remembered: tuple[str, ...]
+    is_consumed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +55,9 @@ class Replay:
         total: as counted at the start.
         per_s: most entries per second; None for as fast as the group takes them.
         by: who asked for it; started_ms: when, Unix ms, by Redis's clock.
-        is_over: it has come to `until`. Its last entries may still be under way.
+        is_over: it has come to `until`, or there was trouble. Its last entries may still be under way.
+        is_consumed: a consumer of the group lives. Without one nothing moves.
+        trouble: what ended it before its time: something in what is noted of it; "" if nothing did.
     """
 
     group: str
@@ -65,6 +71,8 @@ class Replay:
     by: str
     started_ms: int
     is_over: bool
+    is_consumed: bool = True
+    trouble: str = ""
 
 
 def plan(asking: Asking, topic: str, group: str, since: str, *, until: str = "") -> Plan:
@@ -85,7 +93,14 @@ def plan(asking: Asking, topic: str, group: str, since: str, *, until: str = "")
         for each in registry.handlers(asking.bus.alias)
         if declared is not None and each.stream == declared.name and each.group == group and each.idempotent
     )
-    return Plan(group=group, since=first, until=until, count=_count(asking, topic, first, until), remembered=remembered)
+    return Plan(
+        group=group,
+        since=first,
+        until=until,
+        count=_count(asking, topic, first, until),
+        remembered=remembered,
+        is_consumed=_is_consumed(asking, topic, group),
+    )
 
 
 def start(asking: Asking, topic: str, plan: Plan, *, per_s: float | None = None, by: str) -> Replay:
@@ -126,12 +141,14 @@ def start(asking: Asking, topic: str, plan: Plan, *, per_s: float | None = None,
         by=by,
         started_ms=now_ms,
         is_over=False,
+        is_consumed=plan.is_consumed,
     )
 
 
 def replay(asking: Asking, topic: str, group: str) -> Replay | None:
     """Return the replay of a group, under way or over; None if there is none. Raises BusError."""
-    return parsed(group, asking.call("HMGET", asking.keys(topic, group).replay, *FIELDS))
+    found = parsed(group, asking.call("HMGET", asking.keys(topic, group).replay, *FIELDS))
+    return found and replace(found, is_consumed=_is_consumed(asking, topic, group))
 
 
 def cancel(asking: Asking, topic: str, group: str) -> bool:
@@ -165,7 +182,20 @@ def parsed(group: str, values: Sequence[bytes | None]) -> Replay | None:
         by=_text(said, "by"),
         started_ms=started_ms if started_ms < NO_DATE_MS else 0,
         is_over="over" in said,
+        trouble=printable(_text(said, "trouble")),
     )
+
+
+def was_consumed(alive_ms: int | None, now_ms: int) -> bool:
+    """Return whether a group has a live consumer, by when it last had one (Unix ms; None for never)."""
+    return alive_ms is not None and now_ms - alive_ms < ALIVE_MS
+
+
+def _is_consumed(asking: Asking, topic: str, group: str) -> bool:
+    [noted] = asking.many([("HGET", asking.keys(topic).groups, group)])
+    if not isinstance(noted, bytes) or not noted.isdigit() or len(noted) > 18:
+        return False
+    return was_consumed(int(noted), asking.now_ms())
 
 
 def _text(said: Mapping[str, str], name: str) -> str:

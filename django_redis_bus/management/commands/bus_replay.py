@@ -16,6 +16,7 @@ from ..options import add_bus, bus_of
 from ..output import printed
 from ..tables import name
 
+TROUBLE_CHARS = 200
 LOOK_S = 1.0
 """How often --wait looks."""
 STUCK_S = 15.0
@@ -62,7 +63,7 @@ class Command(BaseCommand):
     def _start(self, topic: str, group: str, since: str, options: dict[str, Any]) -> None:
         plan = replaying.plan(visit(options), topic, group, since)
         if options["dry_run"]:
-            write(self, options, plan, "\n".join(_planned(topic, plan)))
+            write(self, options, plan, "\n".join([*_planned(topic, plan), *_stands(plan)]))
             return
         if not plan.count.number and not plan.count.at_least:
             write(self, options, plan, "Nothing is there to be replayed.")
@@ -77,7 +78,8 @@ class Command(BaseCommand):
         if options["wait"]:
             self._watch(topic, group, options)
         else:
-            write(self, options, begun, f"Begun: {these}. See how far it is: --status.")
+            text = "\n".join([f"Begun: {these}. See how far it is: --status.", *_stands(begun)])
+            write(self, options, begun, text)
 
     def _status(self, topic: str, group: str, options: dict[str, Any]) -> None:
         if options["wait"]:
@@ -86,7 +88,8 @@ class Command(BaseCommand):
         found = replaying.replay(visit(options), topic, group)
         if found is None:
             replaying.plan(visit(options), topic, group, "all")  # a group that is not there is told so
-        write(self, options, found, _progress(found) if found is not None else "No replay.")
+        lines = ["No replay."] if found is None else [_progress(found), *_stands(found)]
+        write(self, options, found, "\n".join(lines))
 
     def _cancel(self, topic: str, group: str, options: dict[str, Any]) -> None:
         found = replaying.replay(visit(options), topic, group)
@@ -112,7 +115,7 @@ class Command(BaseCommand):
             raise CommandError("Watched no longer. The replay goes on; --cancel ends it.") from None
 
     def _wait(self, topic: str, group: str, options: dict[str, Any]) -> None:
-        moved, before, is_away, hinted = monotonic(), -1, False, False
+        moved, before, is_away, hinted, is_consumed = monotonic(), -1, False, False, True
         while True:
             try:
                 found = replaying.replay(visit(options), topic, group)
@@ -131,9 +134,13 @@ class Command(BaseCommand):
             if looked_at != before or found.is_over:
                 moved, before, hinted = monotonic(), looked_at, False
                 note(self, _progress(found))
-            elif monotonic() - moved > STUCK_S and not hinted:
+            elif found.is_consumed and monotonic() - moved > STUCK_S and not hinted:
                 hinted = True
-                note(self, "Nothing moves. Is a consumer of the group alive, and not paused? See bus_info.")
+                note(self, "Nothing moves. Is the group paused, or busy? See bus_info.")
+            if is_consumed:
+                for line in _stands(found):
+                    note(self, line)
+            is_consumed = found.is_consumed
             if found.is_over:
                 write(self, options, found, f"Over: {many(found.done, 'entry', 'entries')} handed to the group.")
                 return
@@ -159,7 +166,15 @@ def _progress(found: Replay) -> str:
     passed = f", {found.passed:,} passed over as they were pending" if found.passed else ""
     state = "over" if found.is_over else f"under way{_limit(found)}"
     by = f", begun by {name(found.by)}" if found.by else ""
-    return f"Replay {state}: {found.done:,} of {found.total} handed out{share}{passed}{by}"
+    why = f". It ended before its time: {name(found.trouble, TROUBLE_CHARS)}" if found.trouble else ""
+    return f"Replay {state}: {found.done:,} of {found.total} handed out{share}{passed}{by}{why}"
+
+
+def _stands(found: Plan | Replay) -> list[str]:
+    """Return what to say if nobody carries it out."""
+    if found.is_consumed or (isinstance(found, Replay) and found.is_over):
+        return []
+    return [f"No consumer of {name(found.group)} lives: nothing moves until one does."]
 
 
 def _limit(found: Replay) -> str:
