@@ -31,4 +31,4 @@ def linked(said: str, url: str, text: str, **more: str) -> SafeString:
     """
     link = format_html('<a href="{}"><bdi>{}</bdi></a>', url, printable(text))
     values = {name: conditional_escape(value) for name, value in more.items()}
-    return mark_safe(conditional_escape(said) % (values | {"link": link}))  # noqa: S308 - each part is escaped
+    return mark_safe(conditional_escape(said) % (values | {"link": link}))

@@ -55,7 +55,8 @@ def wire(text: object, most: int = CAP_CHARS) -> str:
 @register.filter
 def breaking(text: str) -> SafeString:
     """Return a name that breaks after its separators before it breaks anywhere else: `order.<wbr>made`."""
-    return format_html_join("", "{}<wbr>", ((part,) for part in re.findall(r"[^.:_/-]*[.:_/-]+|[^.:_/-]+$", text)))
+    parts = re.split(r"(?<=[.:_/-])(?=[^.:_/-])", text)
+    return format_html_join(SafeString("<wbr>"), "{}", ((part,) for part in parts))
 
 
 @register.filter

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import unescape
 from typing import Any
+
+import pytest
 
 from django_redis_bus.admin import streams
 from django_redis_bus.core.config import Retention
 from django_redis_bus.operations.values import Count, Page
-
 from . import reports as made
 from .conftest import Staff
 from .test_hostile import Seen
@@ -146,3 +148,24 @@ def test_a_stream_that_is_not_there_is_said_to_be_so(staff: Staff, at: At) -> No
     answer = staff("see_bus").get(at("stream", stream="events:nowhere"))
     assert answer.status_code == 404
     assert "There is no stream “events:nowhere”" in answer.content.decode()
+
+
+@pytest.mark.parametrize("name", ["stream", "pending", "trim"])
+def test_a_stream_that_nothing_declares_is_likened_to_one_that_is_there(
+    name: str, staff: Staff, at: At, declare: Callable[..., object]
+) -> None:
+    declare("events:order")
+    answer = staff("see_bus", "destroy_bus").get(at(name, stream="events:oder"))
+    assert answer.status_code == 404
+    text = unescape(answer.content.decode())
+    assert "Did you mean 'events:order'?" in text
+    assert "keeps everything" not in text
+
+
+def test_a_declared_stream_is_shown_before_anything_is_in_it(
+    staff: Staff, at: At, declare: Callable[..., object]
+) -> None:
+    declare("events:order")
+    answer = staff("see_bus").get(at("stream", stream="events:order"))
+    assert answer.status_code == 200
+    assert "Nothing has been published to this stream yet" in answer.content.decode()
