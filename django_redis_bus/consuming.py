@@ -86,12 +86,13 @@ class Subscription:
     handlers: tuple[Handler, ...]
 
 
-def start_id(text: str, what: str = "--from") -> str:
+def start_id(text: str, what: str = "--from", words: str = "new, all, ") -> str:
     """Return the id after which a new group begins.
 
     Args:
         text: "all", "new", an entry id such as "1700000000000-0", or a time such as "2026-11-22T08:00:00Z".
         what: how it is called where it was given, for messages.
+        words: those that can be given there, for messages.
 
     Raises ConfigurationError for anything else.
     """
@@ -107,7 +108,7 @@ def start_id(text: str, what: str = "--from") -> str:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise ConfigurationError(
-            f"{what} {text!r} is neither new, all, an entry id (1700000000000-0), nor a time with its zone "
+            f"{what} {text!r} is neither {words}an entry id (1700000000000-0), nor a time with its zone "
             "(2026-11-22T08:00:00Z)."
         )
     # A group begins after its id: one millisecond earlier, so that the moment itself is included.

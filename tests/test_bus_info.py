@@ -99,8 +99,38 @@ def test_json_is_all_of_it(scene: Scene) -> None:
     assert theirs["handlers"] == []
 
 
-def test_a_stream_that_is_missing(scene: Scene) -> None:
-    assert "which nothing declares\n  There is no such key" in run("nowhere")
+def test_a_stream_that_nobody_knows_is_a_usage_error(scene: Scene) -> None:
+    for arguments in (["events:ordr"], ["events:order", "events:ordr", "--json"]):
+        with pytest.raises(CommandError) as caught:
+            run(*arguments)
+        assert str(caught.value) == "There is no stream 'events:ordr'. Did you mean 'events:order'?"
+        assert caught.value.returncode == 2
+
+
+def test_a_stream_that_is_declared_and_not_there_yet(scene: Scene, declare: Declare) -> None:
+    declare("events:new")
+
+    assert "There is no such key" in run("events:new")
+
+
+def test_what_is_left_of_a_stream(scene: Scene) -> None:
+    scene.client.xadd(scene.keys(topic="events:old").dead, {"n": 1})
+
+    assert "which nothing declares" in run("events:old")
+
+
+def test_what_is_no_stream(scene: Scene) -> None:
+    scene.client.set(scene.key("odd"), "x")
+
+    assert "The key is of another type: string." in run("odd")
+
+
+def test_what_a_dead_consumer_had_in_hand_is_in_nobodys(scene: Scene) -> None:
+    scene.beat("billing", "web1-1", ago_ms=60_000, held=3, oldest="1-1", oldest_ms=1_500, lease_ms=30_000)
+
+    [consumer] = [line.split() for line in run("events:order").splitlines() if line.strip().startswith("web1-1")]
+
+    assert consumer[-4:] == ["-", "-", "30", "s"]
 
 
 def test_more_streams_than_a_page_has(scene: Scene) -> None:

@@ -60,6 +60,13 @@ def test_a_handler(ward: Ward) -> None:
     assert run("bus_pause", "resume", *HERE, "--handler", handler(), "--json").json == {"was_paused": True}
 
 
+def test_a_paused_handler_that_has_gone_meanwhile_can_go_on(ward: Ward) -> None:
+    ward.client.hset(ward.keys.paused, "billing shop.renamed", "{}")
+
+    assert run("bus_pause", "resume", *HERE, "--handler", "shop.renamed").out.endswith("goes on.\n")
+    assert run("bus_pause", "resume", *HERE, "--handler", "shop.renamed").code == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
@@ -70,6 +77,7 @@ def test_a_handler(ward: Ward) -> None:
         (["list", "events:ordr"], "There is no stream 'events:ordr'"),
         (["pause", "events:order", "biling"], "has no group 'biling'. Did you mean 'billing'?"),
         (["pause", *HERE, "--handler", "nobody"], "has no handler 'nobody'"),
+        (["resume", *HERE, "--handler", "nobody"], "has no handler 'nobody'"),
         (["resume", *HERE, "--why", "x"], "--why goes with pause"),
     ],
 )

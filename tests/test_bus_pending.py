@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 
-from django_redis_bus.operations import acting, pending
+from django_redis_bus.operations import acting, pausing, pending
 from tests.operations.ward import ALIVE, DEAD, Ward
 from tests.servers import Server
 from tests.terminal import run
@@ -77,7 +77,7 @@ def test_the_list_as_json(ward: Ward) -> None:
     ("action", "more", "said"),
     [
         ("retry", [], "2 tried again now."),
-        ("claim", ["--to", DEAD], "2 claimed."),
+        ("claim", ["--to", "web-3"], "2 claimed."),
         ("ack", [], "2 discarded."),
         ("bury", ["--why", "hopeless"], "2 moved to the dead letters."),
     ],
@@ -86,6 +86,7 @@ def test_each_verb(ward: Ward, action: str, more: list[str], said: str, caplog: 
     ward.silent()
     ward.waiting()
     ward.running()
+    ward.client.xgroup_createconsumer(ward.key, ward.group, "web-3")
     caplog.set_level(logging.INFO, "django_redis_bus.operations")
 
     ran = run("bus_pending", action, *HERE, "--all", "--yes", *more)
@@ -98,6 +99,38 @@ def test_each_verb(ward: Ward, action: str, more: list[str], said: str, caplog: 
     )
     assert record.getMessage().endswith(": 2 done, 1 left alone (running)")
     assert len(ward.letters()) == (2 if action == "bury" else 0)
+
+
+def test_what_the_consumer_owns_is_not_claimed(ward: Ward) -> None:
+    [waiting] = ward.waiting()
+    ward.silent()
+
+    ran = run("bus_pending", "claim", *HERE, "--all", "--to", DEAD, "--yes")
+    assert (ran.out, ran.code) == ("1 claimed.\n1 left alone: that consumer owns it already.\n", 0)
+    again = run("bus_pending", "claim", *HERE, waiting, "--to", DEAD, "--yes")
+    assert (again.out, again.code) == ("0 claimed.\n1 left alone: that consumer owns it already.\n", 1)
+
+
+def test_what_is_paused_is_told(ward: Ward) -> None:
+    ward.waiting(3)
+    pausing.pause(ward.asking(), "events:order", "other", by="eve")
+    retry = ("bus_pending", "retry", *HERE, "--all", "--yes")
+    assert run(*retry).out == "3 tried again now.\n"
+    assert run("bus_pending", "list", *HERE).out.startswith("events:order, group billing: 3 pending\n")
+
+    # When a handler is paused
+    note = '{"by":"ann","why":"no\\u001b gateway"}'
+    ward.client.hset(ward.keys.paused, "billing shop.charge", note)
+    assert run("bus_pending", "list", *HERE).out.startswith(
+        "Handler shop.charge is paused by ann: no\ufffd gateway\nevents:order, group billing: 3 pending\n"
+    )
+    assert run(*retry).out == "3 tried again now.\n"
+
+    # When the group is
+    pausing.pause(ward.asking(), "events:order", "billing", by="eve")
+    assert run("bus_pending", "list", *HERE).out.startswith("The group is paused by eve\nHandler shop.charge ")
+    assert run(*retry).out == "3 due now; the group is paused.\n"
+    assert run("bus_pending", "ack", *HERE, "--all", "--yes").out == "3 discarded.\n"
 
 
 def test_entries_by_name(ward: Ward) -> None:

@@ -188,7 +188,7 @@ def test_ctrl_c_ends_the_showing_and_not_the_replay(ward: Ward, monkeypatch: pyt
     ("arguments", "what"),
     [
         (list(HERE), "Say where to begin"),
-        ([*HERE, "--from", "yesterday"], "'yesterday' is neither"),
+        ([*HERE, "--from", "yesterday"], "'yesterday' is neither all, an entry id"),
         ([*HERE, "--from", "new"], "A replay is of what has been read"),
         (["events:order", "biling", "--from", "all"], "has no group 'biling'. Did you mean 'billing'?"),
         (["events:order", "biling", "--status"], "has no group 'biling'"),

@@ -31,9 +31,14 @@ def ward(bus_settings: Callable[..., None], redis_client: redis.Redis, prefix: s
 def test_a_dry_run_tells_what_would_go(ward: Ward) -> None:
     ran = run("bus_trim", HERE, "--count", "10", "--dry-run")
 
-    assert (ran.out, ran.code) == ("59 entries would be removed: events:order keeps the newest 10.\n", 0)
+    assert (ran.out, ran.code) == (
+        "59 entries would be removed: events:order keeps the newest 10. 31 more are held by group billing.\n", 0,
+    )  # fmt: skip
+    assert run("bus_trim", HERE, "--count", "40", "--dry-run").out.endswith(" 1 more is held by group billing.\n")
+    assert run("bus_trim", HERE, "--count", "41", "--dry-run").out.endswith(" keeps the newest 41.\n")
     assert run("bus_trim", HERE, "--count", "10", "--dry-run", "--json").json == {
         "removable": {"number": 59, "at_least": False}, "removed": 0,
+        "held": {"number": 31, "at_least": False}, "held_by": "billing",
     }  # fmt: skip
     assert len(ward.entries()) == 100
 
@@ -52,7 +57,8 @@ def test_it_names_the_count_asks_and_removes(ward: Ward, caplog: pytest.LogCaptu
     assert "trim to the newest 90 by " in caplog.records[0].getMessage()
     assert caplog.records[0].getMessage().endswith(": 10 removed")
     assert run("bus_trim", HERE, "--count", "10").out == (
-        "Nothing is to be removed: events:order keeps the newest 10, and what a group still needs.\n"
+        "Nothing is to be removed: events:order keeps the newest 10, and what a group still needs. "
+        "31 more are held by group billing.\n"
     )
 
 

@@ -21,12 +21,13 @@ from ..operations.values import Acted
 from .options import EXIT_USAGE, bus_of
 from .plain import plain
 
-BY_CHANCE = ("running", "changed", "gone")
+BY_CHANCE = ("running", "changed", "gone", "theirs already")
 """Why something is left alone of all that match: it is not what was meant any more."""
 WHY = {
     "running": "a consumer has it in hand",
     "gone": "it is not there, or not any more",
     "changed": "it has changed meanwhile",
+    "theirs already": "that consumer owns it already",
     "trimmed": "its payload is gone from the stream",
     "no group": "its group is not there; start a consumer of it",
     "unreadable": "no bus wrote this dead letter",
@@ -76,7 +77,7 @@ def nothing_there(options: dict[str, Any], topic: str, group: str = "") -> str:
         known = [] if report.exists else [each.topic for each in streams.streams(visit(options)).items]
     except BusError:
         return ""
-    if not (report.exists or report.declaration or report.dead):
+    if not (report.exists or report.declaration or report.dead or report.trouble):
         return f"There is no stream {topic!r}. {did_you_mean(topic, known).strip()}"
     names = [each.name for each in report.groups]
     if group and group not in names:
@@ -105,6 +106,7 @@ def perform(
     what: str,
     about: str,
     named: bool,
+    beside: str = "",
 ) -> None:
     """Do something to all that is meant, in as many visits as it takes; log it, and tell what was done.
 
@@ -113,6 +115,7 @@ def perform(
         did: what is done then: "redriven".
         what, about: for the log, see telling.tell.
         named: the entries were named one by one, so none of them may be left alone.
+        beside: what else is to be said of what was done: "; the group is paused".
 
     Ends the process with 1 if something could not be done. Raises CommandError if Redis goes away.
     """
@@ -132,7 +135,7 @@ def perform(
         raise
     tell(operator(), what, where, total)
     left = [f"{number:,} left alone: {WHY.get(why, why)}." for why, number in sorted(total.left_alone.items())]
-    write(command, options, total, "\n".join([f"{total.done:,} {did}.", *left]))
+    write(command, options, total, "\n".join([f"{total.done:,} {did}{beside if total.done else ''}.", *left]))
     if any(named or reason not in BY_CHANCE for reason in total.left_alone):
         sys.exit(1)
 

@@ -20,14 +20,12 @@ from .exporting import Exporting
 from .letters import CHUNK, filters, shown, walk
 from .letters import DeadLetter as DeadLetter
 from .letters import Match as Match
+from .pending_rows import OPERATOR as OPERATOR
 from .pending_rows import is_after, lease_ms
 from .resending import copy_of
 from .showing import Showing
 from .steps import these
 from .values import Acted, Count, Page
-
-OPERATOR = "bus-operator"
-"""Owner of entries that are pending again and that no consumer has taken yet."""
 
 Chosen: TypeAlias = Sequence[str] | Match
 """Ids of dead letters, or all that match."""

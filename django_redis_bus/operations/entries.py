@@ -133,7 +133,7 @@ def _place(start: str, direction: Direction) -> str:
         return "+" if direction == "older" else "-"
     if start in ("all", "new"):
         raise ConfigurationError(f"{start!r} is no place in a stream: give an entry id, or a time with its zone.")
-    place = start_id(start, "The place")
+    place = start_id(start, "The place", "")
     if _ID.fullmatch(start):
         return place
     ms = int(place.partition("-")[0]) + 1  # a group begins after its place, which is a millisecond earlier

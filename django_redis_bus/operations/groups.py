@@ -28,8 +28,9 @@ class ConsumerReport:
         beat_s: age of its last heartbeat; None if it has none (it left, or is no consumer of a bus).
         pending: entries that it has read and not settled.
         idle_s: since it last asked for something.
-        host, pid, lease_s, held, oldest_id, oldest_s, paused: as it says of itself at its last heartbeat: how many
-            entries it has in hand, and the one it has had longest; None or "" if it says nothing.
+        host, pid, lease_s, paused: as it says of itself at its last heartbeat; None or "" if it says nothing.
+        held, oldest_id, oldest_s: how many entries it has in hand, and the one it has had longest, as it says at its
+            last heartbeat; None or "" if it is not alive: it has nothing in hand any more.
     """
 
     name: str
@@ -208,17 +209,17 @@ def _consumer(seen: ConsumerSeen, record: Record | None, now_ms: int) -> Consume
     )
     if record is None:
         return report
-    beat_ms = record.number("beat")
+    beat_ms, is_alive = record.number("beat"), _is_alive(record, now_ms)
     return replace(
         report,
-        is_alive=_is_alive(record, now_ms),
+        is_alive=is_alive,
         beat_s=None if beat_ms is None else max(0.0, (now_ms - beat_ms) / 1000),
         host=record.text("host"),
         pid=record.whole("pid"),
         lease_s=record.seconds("lease_ms"),
-        held=record.whole("held"),
-        oldest_id=record.text("oldest"),
-        oldest_s=record.seconds("oldest_ms") if record.text("oldest") else None,
+        held=record.whole("held") if is_alive else None,
+        oldest_id=record.text("oldest") if is_alive else "",
+        oldest_s=record.seconds("oldest_ms") if is_alive and record.text("oldest") else None,
         paused=record.flag("paused"),
     )
 

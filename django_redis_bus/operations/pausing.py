@@ -55,10 +55,12 @@ def pause(asking: Asking, topic: str, group: str, handler: str = "", *, by: str,
 def resume(asking: Asking, topic: str, group: str, handler: str = "") -> bool:
     """Let it go on. What was put aside for a paused handler is due at once. Returns whether it was paused.
 
-    Raises BusError.
+    Raises ConfigurationError for a handler that the group does not have and that is not paused, BusError.
     """
     keys = asking.keys(topic, group)
     was_paused = bool(asking.call("HDEL", keys.paused, field(group, handler)))
+    if not was_paused:  # one that is paused may have been renamed since
+        _check(asking, topic, group, handler)
     offset: int | None = 0
     while offset is not None and not asking.is_over:
         following = int(asking.run("unhold", [keys.retry, keys.failures], offset))

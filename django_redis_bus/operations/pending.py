@@ -15,7 +15,7 @@ from .acting import AT_ONCE as AT_ONCE
 from .acting import PAGE
 from .asking import Asking
 from .entries import LOOKED_AT, LOOKED_AT_BYTES
-from .pending_rows import Look, Row, is_after, lease_ms, look
+from .pending_rows import OPERATOR, Look, Row, is_after, lease_ms, look
 from .pending_rows import State as State
 from .showing import Showing, Shown
 from .steps import these
@@ -140,12 +140,12 @@ def claim(
     """Make a consumer the owner of entries. What waits for a retry goes on waiting for it.
 
     What was silent stays so: the consumer is not told of it, and any of them takes it over next. That is as the group
-    would have it, and no entry seems to run that nobody runs.
+    would have it, and no entry seems to run that nobody runs. What the consumer owns is left alone ("theirs already").
 
     Raises ConfigurationError if the group has no consumer of this name.
     """
     consumers = asking.call("XINFO", "CONSUMERS", asking.key(topic), group)
-    names = [flat[1].decode(errors="replace") for flat in consumers]
+    names = [each for flat in consumers if (each := flat[1].decode(errors="replace")) != OPERATOR]
     if to not in names:
         raise ConfigurationError(
             f"Stream {topic!r}, group {group!r} has no consumer {to!r}. {did_you_mean(to, names).strip()}"

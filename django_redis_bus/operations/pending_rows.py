@@ -13,6 +13,8 @@ State: TypeAlias = Literal["running", "waiting", "held", "silent"]
 """running: a live consumer has it in hand. waiting: for its retry. held: its handler is paused. silent: its consumer is
 dead, or its lease ran out: it is taken over next."""
 
+OPERATOR = "bus-operator"
+"""Owner of entries that are pending again and that no consumer has taken yet. It is nobody."""
 _NO_MOMENT_MS = 2**63
 
 

@@ -218,7 +218,7 @@ def _rate(text: str) -> float | None:
 def _first(since: str) -> str:
     if since == "new":
         raise ConfigurationError("A replay is of what has been read: give all, an entry id, or a time with its zone.")
-    place = start_id(since, "The beginning of a replay")
+    place = start_id(since, "The beginning of a replay", "all, ")
     if place == "0":
         return "0-0"
     ms, dash, sequence = place.partition("-")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..core.config import Retention
@@ -9,22 +10,39 @@ from ..core.exceptions import GroupMissing
 from ..transport import group as link
 from .acting import is_short
 from .asking import Asking, value
-from .values import Count
+from .values import ZERO, Count
 
 COUNTED = 20_000
 """So many entries are counted one by one at most."""
 HIGHEST = "18446744073709551615-18446744073709551615"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What trimming would do.
+
+    Attributes:
+        removable: entries that would go.
+        held: how many more would go if no group needed them; 0 if `removable` is not known to the end.
+        held_by: the group that needs the oldest of those; "" if none are held.
+    """
+
+    removable: Count
+    held: Count = ZERO
+    held_by: str = ""
+
+
 class _Group(NamedTuple):
     """A group that holds a stream back.
 
     Attributes:
+        name: of which what is no text is replaced.
         needs: id of the lowest entry that it still needs: its first pending one, else the last that it has read.
         last: the last that it has read.
         unread: how many are behind that; None where Redis does not know.
     """
 
+    name: str
     needs: str
     last: str
     unread: int | None
@@ -32,15 +50,38 @@ class _Group(NamedTuple):
 
 def removable(asking: Asking, topic: str, retention: Retention) -> Count:
     """Return how many entries `trim` would remove now; counting has a bound. Raises BusError."""
-    key = asking.key(topic)
+    length, slowest = _facts(asking, topic, retention)
+    return _removable(asking, topic, retention, length, slowest)
+
+
+def preview(asking: Asking, topic: str, retention: Retention) -> Preview:
+    """Return what `trim` would do now; counting has a bound. Raises BusError."""
+    length, slowest = _facts(asking, topic, retention)
+    goes = _removable(asking, topic, retention, length, slowest)
+    if slowest is None or goes.at_least:
+        return Preview(removable=goes)
+    whole = _removable(asking, topic, retention, length, None)
+    held = Count(max(0, whole.number - goes.number), whole.at_least)
+    return Preview(removable=goes, held=held, held_by=slowest.name if held.number else "")
+
+
+def _facts(asking: Asking, topic: str, retention: Retention) -> tuple[int, _Group | None]:
+    """Return the length of a stream, 0 if nothing can be removed; and the group that holds it back most."""
+    if retention.count is None and retention.age_s is None:
+        return 0, None
     try:
-        length = int(asking.call("XLEN", key))
+        length = int(asking.call("XLEN", asking.key(topic)))
         groups = _holding(asking, topic) if length else []
     except GroupMissing:  # there is no such stream
-        return Count(0)
-    if not length or (retention.count is None and retention.age_s is None):
-        return Count(0)
-    slowest = min(groups, key=lambda group: _order(group.needs), default=None)
+        return 0, None
+    return length, min(groups, key=lambda group: _order(group.needs), default=None)
+
+
+def _removable(asking: Asking, topic: str, retention: Retention, length: int, slowest: _Group | None) -> Count:
+    """Return how many entries would go, as far as a group permits it (None: there is none)."""
+    key = asking.key(topic)
+    if not length:
+        return ZERO
     floor = slowest.needs if slowest is not None else HIGHEST
     old = Count(0)
     if retention.age_s is not None:
@@ -89,6 +130,7 @@ def _holding(asking: Asking, topic: str) -> list[_Group]:
     lowest = {group[b"name"]: value(reply)[1] for group, reply in zip(pending, replies, strict=True)}
     return [
         _Group(
+            name=group[b"name"].decode(errors="replace"),
             needs=(lowest.get(group[b"name"]) or group[b"last-delivered-id"]).decode(),
             last=group[b"last-delivered-id"].decode(),
             unread=group.get(b"lag"),

@@ -47,9 +47,9 @@ class Acted:
     Attributes:
         done: entries it was done to.
         left_alone: why it was not done to others -> how many. "running": a live consumer has it in hand; "gone": it is
-            not there (any more); "changed": meanwhile it is not what was looked for; "trimmed": its payload is gone
-            from the stream; "no group": the group of a dead letter is not there; "unreadable": no bus wrote this dead
-            letter; "too many fields" to copy it.
+            not there (any more); "changed": meanwhile it is not what was looked for; "theirs already": its owner is
+            whom it is claimed for; "trimmed": its payload is gone from the stream; "no group": the group of a dead
+            letter is not there; "unreadable": no bus wrote this dead letter; "too many fields" to copy it.
         more: more matched than are done in one go, or the time was over; do it again for the rest.
         following: where the rest begins, to be given back as `after`; "" if it begins anew.
     """

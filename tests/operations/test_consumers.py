@@ -35,11 +35,14 @@ def test_a_consumer_tells_what_it_has_in_hand(scene: Scene) -> None:
 def test_an_old_heartbeat_is_a_dead_consumers(scene: Scene) -> None:
     scene.add(3)
     scene.group(read=2)
-    scene.beat(ago_ms=11_000, oldest="1-1", oldest_ms=9_000)
+    scene.beat(ago_ms=11_000, held=2, oldest="1-1", oldest_ms=9_000, lease_ms=30_000)
 
     group = seen(scene)
 
     assert (group.alive, group.longest_s, group.consumers[0].is_alive) == (0, None, False)
+    # And what it had in hand then is in nobody's hand now
+    [dead] = group.consumers
+    assert (dead.held, dead.oldest_id, dead.oldest_s, dead.lease_s, dead.pending) == (None, "", None, 30.0, 2)
     assert group.last_alive_s is not None
     assert 11 <= group.last_alive_s < 20
 

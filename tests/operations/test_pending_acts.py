@@ -13,6 +13,7 @@ import redis
 from django_redis_bus.bus import buses
 from django_redis_bus.core.exceptions import BusError, ConfigurationError, GroupMissing
 from django_redis_bus.operations import acting, pending
+from django_redis_bus.operations.dead import OPERATOR
 from django_redis_bus.operations.pending import Chosen, Match
 from django_redis_bus.operations.values import Acted
 from django_redis_bus.transport.group import RedisGroupLink
@@ -26,9 +27,10 @@ def retry(ward: Ward, chosen: Chosen, **more: Any) -> Acted:
     return pending.retry(ward.asking(), ward.topic, ward.group, chosen, **more)
 
 
-def claim(ward: Ward, chosen: Chosen, *, to: str = ALIVE, **more: Any) -> Acted:
+def claim(ward: Ward, chosen: Chosen, *, to: str = "web-9", **more: Any) -> Acted:
     with suppress(redis.ResponseError):
-        ward.client.xgroup_createconsumer(ward.key, ward.group, ALIVE)
+        for name in (ALIVE, "web-9"):
+            ward.client.xgroup_createconsumer(ward.key, ward.group, name)
     return pending.claim(ward.asking(), ward.topic, ward.group, chosen, to=to, **more)
 
 
@@ -241,6 +243,27 @@ def test_claim(ward: Ward) -> None:
     # And nothing seems to run that nobody runs
     found = pending.listing(ward.asking(), ward.topic, ward.group, Match(), payloads=True)
     assert [entry.state for entry in found.items] == ["waiting", "silent"]
+
+
+def test_claim_of_what_is_theirs_already(ward: Ward) -> None:
+    mine, silent = ward.waiting(2), ward.silent(idle_ms=100)
+    before = ward.pending()[mine[0]]
+
+    assert claim(ward, Match(), to=ALIVE) == Acted(done=1, left_alone={"theirs already": 2})
+
+    assert ward.pending() == {**dict.fromkeys(mine, before), silent[0]: (ALIVE, 1)}
+
+
+def test_claim_to_the_owner_that_is_nobody(ward: Ward) -> None:
+    [entry_id] = ward.waiting()
+    ward.client.xclaim(ward.key, ward.group, OPERATOR, 0, [entry_id], justid=True)
+
+    with pytest.raises(ConfigurationError, match=r"no consumer 'bus-operator'\.") as caught:
+        claim(ward, Match(), to=OPERATOR)
+    assert "mean" not in str(caught.value)
+    with pytest.raises(ConfigurationError) as caught:
+        claim(ward, Match(), to="bus-operators")
+    assert "'bus-operator'" not in str(caught.value)
 
 
 def test_claim_to_nobody(ward: Ward) -> None:

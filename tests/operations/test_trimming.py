@@ -9,6 +9,7 @@ import pytest
 
 from django_redis_bus.core.config import Retention
 from django_redis_bus.operations import trimming
+from django_redis_bus.operations.trimming import Preview
 from django_redis_bus.operations.values import Count
 from django_redis_bus.transport import group as link
 from tests.operations.ward import Ward
@@ -72,6 +73,24 @@ def test_a_group_long_dead_holds_nothing(ward: Ward) -> None:
     ward.client.hset(ward.keys.groups, "gone", ward.now_ms() - link.PIN_MS - 1000)
 
     assert both(ward, Retention(count=10)) == (Count(90), 90)
+
+
+def test_it_tells_what_a_group_holds(ward: Ward) -> None:
+    fill(ward, 100, old=80)
+    read(ward, "fast", 90)
+    read(ward, "desk", 50, keep={30})
+
+    def seen(**limits: Any) -> Preview:
+        return trimming.preview(ward.asking(), ward.topic, Retention(**limits))
+
+    assert seen(count=10) == Preview(removable=Count(30), held=Count(60), held_by="desk")
+    assert seen(count=None, age_s=60) == Preview(removable=Count(30), held=Count(50), held_by="desk")
+    assert seen(count=80) == Preview(removable=Count(20))
+    assert seen(count=None) == Preview(removable=Count(0))
+    # And what needs nothing holds nothing
+    ward.client.xgroup_destroy(ward.key, "desk")
+    ward.client.xgroup_destroy(ward.key, "fast")
+    assert seen(count=10) == Preview(removable=Count(90))
 
 
 def test_telling_writes_nothing(ward: Ward) -> None:

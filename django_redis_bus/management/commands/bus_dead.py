@@ -13,6 +13,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from ...core.exceptions import did_you_mean
+from ...core.policy import Reason
 from ...operations import dead
 from ...operations.asking import Asking
 from ...operations.bounds import newest_dead
@@ -32,6 +34,7 @@ ACTS = {
 DONE = {"redrive": "sent back", "discard": "thrown away"}
 ACTIONS = ["list", "show", *ACTS, "resend", "export"]
 EXPORT_S = 600.0
+REASONS = sorted(reason for what, reason in vars(Reason).items() if what.isupper())
 
 
 class Command(BaseCommand):
@@ -98,6 +101,8 @@ class Command(BaseCommand):
         ids = options["ids"]
         chosen: Chosen = ids
         these = many(len(ids), "dead letter")
+        if ids and (missing := nothing_there(options, topic)):
+            raise usage(missing)
         if not ids:
             chosen = match = replace(match, until=newest_dead(visit(options), topic))
             number = dead.count(visit(options), topic, match, payloads=True)
@@ -167,7 +172,9 @@ def _do(asking: Asking, after: str, *, action: str, topic: str, chosen: Chosen) 
 def _letter(topic: str, dead_id: str, options: dict[str, Any]) -> DeadLetter:
     found = dead.letter(visit(options), topic, dead_id, payloads=True)
     if found is None:
-        raise CommandError(nothing_there(options, topic) or f"Stream {topic!r} has no dead letter {dead_id!r}.")
+        if missing := nothing_there(options, topic):
+            raise usage(missing)
+        raise CommandError(f"Stream {topic!r} has no dead letter {dead_id!r}.")
     return found
 
 
@@ -185,6 +192,8 @@ def _lines(topic: str, match: Match, options: dict[str, Any]) -> Iterator[str]:
 
 def _check(action: str, match: Match, options: dict[str, Any]) -> None:
     ids, filtered = options["ids"], match != Match()
+    if match.reason and match.reason not in REASONS:
+        raise usage(f"No dead letter has reason {match.reason!r}. {did_you_mean(match.reason, REASONS).strip()}")
     if action in ACTS and sum(map(bool, (ids, options["all"], filtered))) != 1:
         raise usage(f"Say what to {action}: the ids of dead letters, a filter such as --group billing, or --all.")
     if action in ("list", "export") and (ids or options["all"]):

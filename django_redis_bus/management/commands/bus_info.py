@@ -16,6 +16,7 @@ from ...operations.health import Finding
 from ...operations.overview import overview, stream_findings
 from ...operations.rates import minutes
 from ...operations.streams import stream, streams
+from ..operating import nothing_there, usage
 from ..options import add_bus, bus_of
 from ..output import printed
 from ..plain import plain
@@ -71,6 +72,8 @@ class Command(BaseCommand):
         for topic in topics:
             asking = Asking(bus, ACT_S)
             report = stream(asking, topic)
+            if not (report.exists or report.declaration or report.dead or report.trouble):
+                raise usage(nothing_there(options, topic) or f"There is no stream {topic!r}.")
             flow = minutes(asking, [topic])
             wrong = stream_findings(asking, [report])
             findings += wrong

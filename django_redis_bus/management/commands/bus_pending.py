@@ -8,9 +8,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from ...operations import pending
+from ...operations import pausing, pending
 from ...operations.asking import Asking
 from ...operations.bounds import newest_read
+from ...operations.pausing import Pause
 from ...operations.pending import Chosen, Match, PendingEntry
 from ...operations.values import Acted
 from ..operating import add_yes, confirm, many, nothing_there, operator, perform, seconds, told, usage, visit, write
@@ -73,7 +74,7 @@ class Command(BaseCommand):
         page = pending.listing(
             asking, topic, group, match, after=options["after"], count=options["count"], payloads=True
         )
-        lines = [f"{name(topic)}, group {name(group)}: {number} pending"]
+        lines = [*_paused(topic, group, options), f"{name(topic)}, group {name(group)}: {number} pending"]
         for entry in page.items:
             lines += _lines(entry)
         if page.following is not None:
@@ -97,10 +98,13 @@ class Command(BaseCommand):
                 write(self, options, Acted(), "Nothing matches.")
                 return
             these = many(number, "pending entry", "pending entries")
+        did, beside = DONE[action], ""
+        if action == "retry" and any(not pause.handler for pause in _pauses(topic, group, options)):
+            did, beside = "due now", "; the group is paused"
         confirm(self, options, ACTS[action].format(these=f"{these} of group {name(group)}", to=name(options["to"])))
         perform(
             self, options, partial(_do(action, options), topic=topic, group=group, chosen=chosen),
-            did=DONE[action],
+            did=did, beside=beside,
             what=f"{action} pending entries ({f'{len(ids)} named' if ids else _filter(match)})",
             about=f"{topic}, group {group}", named=bool(ids),
         )  # fmt: skip
@@ -131,6 +135,20 @@ def _check(action: str, match: Match, options: dict[str, Any]) -> None:
         raise usage(f"Say what to {action}: the ids of entries, a filter such as --state waiting, or --all.")
     if bool(options["to"]) != (action == "claim"):
         raise usage("claim needs --to, the new owner, and nothing else takes it.")
+
+
+def _pauses(topic: str, group: str, options: dict[str, Any]) -> list[Pause]:
+    return [pause for pause in pausing.pauses(visit(options), topic) if pause.group == group]
+
+
+def _paused(topic: str, group: str, options: dict[str, Any]) -> list[str]:
+    """Return a line about each pause: what waits then waits for somebody to end it."""
+    found = []
+    for pause in _pauses(topic, group, options):
+        what = f"Handler {name(pause.handler, 200)}" if pause.handler else "The group"
+        by = f" by {name(pause.by)}" if pause.by else ""
+        found.append(f"{what} is paused{by}{f': {name(pause.why, 200)}' if pause.why else ''}")
+    return found
 
 
 def _lines(entry: PendingEntry) -> list[str]:

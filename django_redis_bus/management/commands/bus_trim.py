@@ -11,7 +11,7 @@ from ...core.config import Retention
 from ...core.exceptions import BusError
 from ...operations import trimming
 from ...operations.telling import tell
-from ...operations.values import Count
+from ...operations.trimming import Preview
 from ..operating import add_yes, confirm, many, nothing_there, operator, seconds, told, usage, visit, write
 from ..options import add_bus, bus_of, count_from
 from ..output import printed
@@ -38,20 +38,23 @@ class Command(BaseCommand):
     def handle(self, *, topic: str, **options: Any) -> None:
         with told(options, topic):
             retention = _retention(topic, options)
-            number = trimming.removable(visit(options), topic, retention)
+            preview = trimming.preview(visit(options), topic, retention)
+            number = preview.removable
             kept = f"{name(topic)} keeps {_kept(retention)}"
             if not number.number and not number.at_least:
                 if missing := nothing_there(options, topic):
                     raise usage(missing)
-                self._tell(options, number, 0, f"Nothing is to be removed: {kept}, and what a group still needs.")
+                text = f"Nothing is to be removed: {kept}, and what a group still needs."
+                self._tell(options, preview, 0, f"{text}{_held(preview)}")
             elif options["dry_run"]:
-                self._tell(options, number, 0, f"{many(number, 'entry', 'entries')} would be removed: {kept}.")
+                text = f"{many(number, 'entry', 'entries')} would be removed: {kept}."
+                self._tell(options, preview, 0, f"{text}{_held(preview)}")
             else:
                 these = many(number, "entry", "entries")
                 confirm(self, options, f"Remove {these} of {name(topic)} for good? It {kept.partition(' ')[2]}.")
-                self._trim(topic, retention, number, options)
+                self._trim(topic, retention, preview, options)
 
-    def _trim(self, topic: str, retention: Retention, number: Count, options: dict[str, Any]) -> None:
+    def _trim(self, topic: str, retention: Retention, preview: Preview, options: dict[str, Any]) -> None:
         removed = 0
         what, where = f"trim to {_kept(retention)}", f"{topic} on {bus_of(options).clients.where}"
         try:
@@ -61,10 +64,11 @@ class Command(BaseCommand):
             tell(operator(), what, where, f"{removed:,} removed; then {error}")
             raise
         tell(operator(), what, where, f"{removed:,} removed")
-        self._tell(options, number, removed, f"{many(removed, 'entry', 'entries')} removed.")
+        self._tell(options, preview, removed, f"{many(removed, 'entry', 'entries')} removed.")
 
-    def _tell(self, options: dict[str, Any], number: Count, removed: int, text: str) -> None:
-        write(self, options, {"removable": number, "removed": removed}, text)
+    def _tell(self, options: dict[str, Any], preview: Preview, removed: int, text: str) -> None:
+        said = {"removable": preview.removable, "removed": removed, "held": preview.held, "held_by": preview.held_by}
+        write(self, options, said, text)
 
 
 def _retention(topic: str, options: dict[str, Any]) -> Retention:
@@ -78,6 +82,13 @@ def _retention(topic: str, options: dict[str, Any]) -> Retention:
             or f"Nothing declares stream {topic!r}: say what it keeps by --count or --age."
         )
     return consuming.retention(bus, declared)
+
+
+def _held(preview: Preview) -> str:
+    if not preview.held_by:
+        return ""
+    verb = "is" if preview.held == (1, False) else "are"
+    return f" {preview.held} more {verb} held by group {name(preview.held_by)}."
 
 
 def _kept(retention: Retention) -> str:

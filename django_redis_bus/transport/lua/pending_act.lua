@@ -8,7 +8,7 @@
 -- KEYS stream retry failures consumers
 -- ARGV group lease_ms verb to ('' but for claim) consumer state idle_ms ('' or '0': any; else only if still so) id…
 -- Returns what became of each: done | gone (not pending) | running | changed (not the consumer's, not in the state, not
--- as idle) | trimmed (its payload is gone from the stream, and so it is pending no more)
+-- as idle) | theirs already (the owner is whom it is claimed for) | trimmed (its payload is gone from the stream, and so it is pending no more)
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 -- include judging.lua
@@ -72,6 +72,8 @@ local function act(id)
       return schedule(id, owner, idle, attempts, raw)
     end
     redis.call('ZADD', KEYS[2], now, id)
+  elseif verb == 'claim' and owner == to then
+    return 'theirs already'
   elseif verb == 'claim' then
     return claim(id, to, math.max(idle, tonumber(ARGV[2]), lease_of(to)), attempts)
   else
