@@ -110,6 +110,11 @@ _LEFT: dict[str, Any] = {
         "%(count)s are running just now and were left alone.",
         "count",
     ),
+    "theirs already": ngettext_lazy(
+        "%(count)s was this consumer’s already, and stays so.",
+        "%(count)s were this consumer’s already, and stay so.",
+        "count",
+    ),
     "gone": ngettext_lazy(
         "%(count)s is no longer there: somebody, or a consumer, was quicker.",
         "%(count)s are no longer there: somebody, or a consumer, was quicker.",

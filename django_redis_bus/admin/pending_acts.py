@@ -56,8 +56,7 @@ CLAIM = Act(
         "Hand %(shown)s pending entries to another consumer?",
         "count",
     ),
-    # Perhaps it was so before.
-    done=ngettext_lazy("%(shown)s entry belongs to %(subject)s.", "%(shown)s entries belong to %(subject)s.", "count"),
+    done=ngettext_lazy("%(shown)s entry has a new owner.", "%(shown)s entries have a new owner.", "count"),
     happens=gettext_lazy("The consumer that you choose becomes their owner."),
     spares=gettext_lazy("What waits for a retry goes on waiting for it. What runs just now is left alone."),
 )
@@ -92,7 +91,7 @@ ACTS = {each.name: each for each in (RETRY, CLAIM, BURY, ACK)}
 class ClaimForm(forms.Form):
     """Who is to be the owner."""
 
-    to = forms.ChoiceField(label=gettext_lazy("Owner"))
+    to = forms.ChoiceField(label=gettext_lazy("New owner"))
 
     def __init__(self, consumers: list[tuple[str, str]], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -123,7 +122,6 @@ def act(visit: Visit) -> HttpResponseBase:
     if chosen_act is RETRY and _is_paused(visit, topic, group):
         chosen_act = _RETRY_PAUSED
     one = [(_("Entry"), choice.ids[0])] if len(choice.ids) == 1 else []
-    to = visit.request.POST.get("to", "") if chosen_act is CLAIM else ""
     intent = Intent(
         act=chosen_act,
         facts=[*here.facts, *one, *([filter_fact(query_of(match))] if choice.all else [])],
@@ -137,7 +135,6 @@ def act(visit: Visit) -> HttpResponseBase:
         form=_form(visit, chosen_act, topic, group),
         pinned=[("until", match.until)] if choice.all else (),
         examples=[] if one else choice.ids[:EXAMPLES],
-        subject=_("consumer “%(name)s”") % {"name": to} if to else "",
     )
     return conduct(visit, intent)
 

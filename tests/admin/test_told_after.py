@@ -33,10 +33,11 @@ def test_a_retry_of_a_paused_group_says_that_it_waits_for_the_group(staff: Staff
     assert "tried again now" not in told(answer)
 
 
-def test_a_claim_names_the_owner_and_does_not_call_it_new(staff: Staff, at: At, ward: Ward) -> None:
+def test_who_owns_an_entry_already_is_not_called_its_new_owner(staff: Staff, at: At, ward: Ward) -> None:
     [waits] = ward.waiting()
     answer = confirm(staff(*RIGHTS), at("pending_act", **GROUP), {"act": "claim", "id": waits}, to=ALIVE)
-    assert f"1 entry belongs to consumer “{ALIVE}”." in told(answer)
+    assert "0 entries have a new owner." in told(answer)
+    assert "1 was this consumer’s already, and stays so." in told(answer)
 
 
 def test_what_only_waits_for_a_consumer_is_no_choice_for_one(staff: Staff, at: At, ward: Ward) -> None:
