@@ -82,7 +82,7 @@ def test_a_full_disk(call: Callable[..., Any], command: tuple[str, ...]) -> None
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("command", SOME, ids=" ".join)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_pipe_that_nobody_reads(call: Callable[..., Any], command: tuple[str, ...]) -> None:
     reader = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE)
     reader.wait(60)

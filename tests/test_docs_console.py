@@ -22,7 +22,7 @@ PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 
 
 # Between the operations: nobody above them calls these.
-INNER = {"acting", "letters", "looking", "pending_rows", "resending"}
+INNER = {"acting", "letters", "looking", "pending_rows", "resending", "steps"}
 
 
 def _signatures(name: str) -> Iterator[str]:

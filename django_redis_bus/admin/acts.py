@@ -110,11 +110,6 @@ _LEFT: dict[str, Any] = {
         "%(count)s are running just now and were left alone.",
         "count",
     ),
-    "theirs already": ngettext_lazy(
-        "%(count)s was this consumer’s already, and stays so.",
-        "%(count)s were this consumer’s already, and stay so.",
-        "count",
-    ),
     "gone": ngettext_lazy(
         "%(count)s is no longer there: somebody, or a consumer, was quicker.",
         "%(count)s are no longer there: somebody, or a consumer, was quicker.",
@@ -123,6 +118,11 @@ _LEFT: dict[str, Any] = {
     "changed": ngettext_lazy(
         "%(count)s has changed since it was looked for, and was left alone.",
         "%(count)s have changed since they were looked for, and were left alone.",
+        "count",
+    ),
+    "theirs already": ngettext_lazy(
+        "%(count)s was left alone: that consumer owns it already.",
+        "%(count)s were left alone: that consumer owns them already.",
         "count",
     ),
     "trimmed": ngettext_lazy(

@@ -58,7 +58,7 @@ class WhyForm(forms.Form):
 
 def show(visit: Visit) -> HttpResponseBase:
     topic, name = visit.needed("stream"), visit.needed("group")
-    report = streams.stream(visit.asking, topic)
+    report = streams.stream(visit.asking, topic, name)
     group = next((each for each in report.groups if each.name == name), None)
     if group is None:
         raise ConfigurationError(_("Stream “%(stream)s” has no group “%(group)s”.") % {"stream": topic, "group": name})

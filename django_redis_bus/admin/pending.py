@@ -22,7 +22,7 @@ REFRESH_S = 5.0
 
 def show(visit: Visit) -> HttpResponseBase:
     topic, name = visit.needed("stream"), visit.given("group")
-    report = found_stream(visit, topic)
+    report = found_stream(visit, topic, name)
     if not name and len(report.groups) == 1:
         name = report.groups[0].name
     group = next((each for each in report.groups if each.name == name), None)

@@ -20,8 +20,7 @@ from ..models import StreamPage
 from ..operations import pausing, pending, streams
 from ..operations.asking import ACT_S, Asking
 from ..operations.bounds import newest_read
-from ..operations.dead import OPERATOR
-from ..operations.pending import Chosen, Match
+from ..operations.pending import OPERATOR, Chosen, Match
 from ..operations.values import Acted, Count
 from .acts import CONFIRMED, Act, Intent, conduct
 from .audit import filter_of
@@ -177,7 +176,7 @@ def _form(visit: Visit, chosen_act: Act, topic: str, group: str) -> forms.Form |
         return BuryForm(data)
     if chosen_act is not CLAIM:
         return None
-    report = streams.stream(visit.asking, topic)
+    report = streams.stream(visit.asking, topic, group)
     found = next((each for each in report.groups if each.name == group), None)
     # What is redriven waits under a name that no consumer has.
     able = [each for each in found.consumers if each.name != OPERATOR] if found else []

@@ -31,9 +31,9 @@ def shown_all(visit: Visit, page: Page[StreamReport]) -> TemplateResponse:
     return visit.page("streams.html", _("Streams"), refresh_s=REFRESH_S, page=page, is_first=not visit.given("after"))
 
 
-def found(visit: Visit, topic: str) -> StreamReport:
+def found(visit: Visit, topic: str, group: str = "") -> StreamReport:
     """Return the report of a stream. Raises UnknownTopic if nothing declares it and nothing is there, BusError."""
-    report = streams.stream(visit.asking, topic)
+    report = streams.stream(visit.asking, topic, group)
     if report.exists or report.declaration or report.trouble or report.groups or report.dead:
         return report
     problem = _("There is no stream “%(topic)s”, and nothing declares one.") % {"topic": printable(topic[:200])}

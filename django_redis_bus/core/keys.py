@@ -82,7 +82,7 @@ class GroupKeys:
 
     @property
     def paused(self) -> str:
-        """Hash of what is paused, "<group>" or "<group> <handler>" -> who did it, when and why (JSON)."""
+        """Hash of what is paused, "<group>" or "<group>\\n<handler>" -> who did it, when and why (JSON)."""
         return f"{{{self.stream}}}:paused"
 
     def stats(self, minute: int | str) -> str:

@@ -148,7 +148,7 @@ class GroupLink(Protocol):
     def orders(self) -> set[str]:
         """Carry out what operators have asked of this group; return what is paused of the stream.
 
-        That is "<group>" for a whole group, "<group> <handler>" for a handler.
+        That is "<group>" for a whole group, "<group>\\n<handler>" for a handler.
         """
 
     def tidy(self, retention: Retention) -> int:

@@ -80,7 +80,7 @@ def parsed(flat: list[bytes]) -> tuple[Pause, ...]:
     """Return the pauses in the raw reply of HGETALL; what their notes do not say is "" or 0."""
     found = []
     for field, note in zip(flat[::2], flat[1::2], strict=True):
-        group, _, handler = field.decode(errors="replace").partition(" ")
+        group, _, handler = field.decode(errors="replace").partition("\n")
         said = Record(note)  # set by hand, it says nothing: it is paused all the same
         at_ms = said.whole("at") or 0
         found.append(
@@ -97,7 +97,7 @@ def parsed(flat: list[bytes]) -> tuple[Pause, ...]:
 
 def field(group: str, handler: str) -> str:
     """Return the name under which a pause is noted."""
-    return f"{group} {handler}" if handler else group
+    return f"{group}\n{handler}" if handler else group
 
 
 def _check(asking: Asking, topic: str, group: str, handler: str) -> None:

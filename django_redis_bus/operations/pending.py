@@ -15,7 +15,8 @@ from .acting import AT_ONCE as AT_ONCE
 from .acting import PAGE
 from .asking import Asking
 from .entries import LOOKED_AT, LOOKED_AT_BYTES
-from .pending_rows import OPERATOR, Look, Row, is_after, lease_ms, look
+from .pending_rows import OPERATOR as OPERATOR
+from .pending_rows import Look, Row, is_after, lease_ms, look
 from .pending_rows import State as State
 from .showing import Showing, Shown
 from .steps import these

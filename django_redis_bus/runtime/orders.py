@@ -26,9 +26,9 @@ class Orders:
         self._handlers: frozenset[str] = frozenset()
 
     def give(self, paused: Collection[str]) -> None:
-        """Take in what is paused of the stream: "<group>", or "<group> <handler>"."""
+        """Take in what is paused of the stream: "<group>", or "<group>\\n<handler>"."""
         group = self._group in paused
-        own = f"{self._group} "
+        own = f"{self._group}\n"
         handlers = frozenset(each.removeprefix(own) for each in paused if each.startswith(own))
         if handlers != self._handlers:
             self._hold(handlers)

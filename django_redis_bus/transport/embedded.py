@@ -27,7 +27,7 @@ from urllib.parse import quote
 
 from ..core.exceptions import ConfigurationError, TransportError, Unavailable
 from . import file_locks, server_process
-from .server_process import POLL_S, START_TIMEOUT_S, STOP_TIMEOUT_S
+from .server_process import POLL_S, SILENT_TIMEOUT_S, START_TIMEOUT_S, STOP_TIMEOUT_S
 
 SCHEME = "embedded://"
 
@@ -66,7 +66,7 @@ def start(directory: Path) -> str:
 
     Raises:
         ConfigurationError: an unsafe directory, or no server program on this machine.
-        Unavailable: the server does not start or does not answer; the message ends with its log.
+        Unavailable: the server does not start, and the message ends with its log; or it does not answer.
     """
     directory = _prepared(directory)
     try:
@@ -97,10 +97,10 @@ def release(directory: Path | None = None) -> None:
 
 def _started_or_adopted(directory: Path) -> Path:
     socket_path = server_process.running(directory)
-    if socket_path is not None and server_process.wait_until_ready(directory, socket_path):
+    if socket_path is not None and server_process.wait_until_ready(directory, socket_path, SILENT_TIMEOUT_S):
         return socket_path
     socket_path = server_process.spawn(directory)
-    if not server_process.wait_until_ready(directory, socket_path):
+    if not server_process.wait_until_ready(directory, socket_path, START_TIMEOUT_S):
         raise Unavailable(f"The embedded server in {directory} stopped at once. {server_process.log_tail(directory)}")
     return socket_path
 

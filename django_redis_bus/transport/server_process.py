@@ -24,6 +24,7 @@ from . import file_locks
 from .binaries import find_server
 
 START_TIMEOUT_S = 30.0  # an append-only file of some GB takes this long to load
+SILENT_TIMEOUT_S = 5.0  # one that loads answers meanwhile, so a server that says nothing at all is frozen
 STOP_TIMEOUT_S = 5.0
 POLL_S = 0.005
 # sun_path holds 108 bytes on Linux and 104 on macOS, with the closing NUL.
@@ -85,21 +86,30 @@ def spawn(directory: Path) -> Path:
     return socket_path
 
 
-def wait_until_ready(directory: Path, socket_path: Path) -> bool:
+def wait_until_ready(directory: Path, socket_path: Path, silent_s: float) -> bool:
     """Wait until the server answers PING; return False if it has ended instead.
 
+    Args:
+        silent_s: it may say nothing at all for so long.
+
     Raises:
-        Unavailable: it lives, but does not answer within START_TIMEOUT_S.
+        Unavailable: it lives, but says nothing for so long, or only that it is loading for START_TIMEOUT_S.
     """
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while not _ask(socket_path, b"PING\r\n").startswith(b"+PONG"):
+    began = heard = time.monotonic()
+    while not (answer := _ask(socket_path, b"PING\r\n")).startswith(b"+PONG"):
         if running(directory) is None:
             return False
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if answer:
+            heard = now
+        if now - heard > silent_s:
             raise Unavailable(
-                f"The embedded server in {directory} runs but does not answer on {socket_path} "
-                f"(its pid is in {directory / 'server.pid'}). {log_tail(directory)}"
+                f"The embedded server{_pid(directory)} does not answer; is it stopped? It runs on {directory}, and "
+                f"should answer on {socket_path}."
             )
+        if now - began > START_TIMEOUT_S:
+            said = answer.decode(errors="replace").strip()
+            raise Unavailable(f"The embedded server{_pid(directory)} in {directory} is not ready: {said}")
         time.sleep(POLL_S)
     return True
 
@@ -142,6 +152,15 @@ def log_tail(directory: Path) -> str:
     except OSError:
         return ""
     return "\n".join([f"The end of {directory / 'server.log'}:", *lines])
+
+
+def _pid(directory: Path) -> str:
+    """Return the server's pid as it has written it, for a message: " (pid 7)"; "" if it has not."""
+    try:
+        text = (directory / "server.pid").read_text(errors="replace")[:20].strip()
+    except OSError:
+        return ""
+    return f" (pid {text})" if text.isdecimal() else ""
 
 
 def _ask(socket_path: Path, line: bytes) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 from django_redis_bus.admin import acts
 from django_redis_bus.admin.pending_acts import RETRY
 from django_redis_bus.operations import acting, pending
+from django_redis_bus.operations.dead import OPERATOR
 from django_redis_bus.operations.values import Count
 from tests.operations.ward import ALIVE, DEAD, TOPIC, Ward
 
@@ -132,6 +133,14 @@ def test_a_form_that_is_wrong_is_asked_for_again(staff: Staff, at: At, ward: War
     assert "Select a valid choice" in answer.content.decode()
     assert ward.pending()[waits][0] == ALIVE
     assert records() == []
+
+
+def test_nothing_can_be_claimed_for_nobody(staff: Staff, at: At, ward: Ward) -> None:
+    [waits] = ward.waiting()
+    ward.client.xgroup_createconsumer(ward.key, ward.group, OPERATOR)
+    asked = staff(*RIGHTS).post(at("pending_act", **GROUP), {"act": "claim", "id": waits}).content.decode()
+    assert f'<option value="{ALIVE}">' in asked
+    assert OPERATOR not in asked
 
 
 def test_who_buries_and_why_stands_in_the_dead_letter(staff: Staff, at: At, ward: Ward) -> None:

@@ -37,7 +37,7 @@ def test_who_owns_an_entry_already_is_not_called_its_new_owner(staff: Staff, at:
     [waits] = ward.waiting()
     answer = confirm(staff(*RIGHTS), at("pending_act", **GROUP), {"act": "claim", "id": waits}, to=ALIVE)
     assert "0 entries have a new owner." in told(answer)
-    assert "1 was this consumer’s already, and stays so." in told(answer)
+    assert "1 was left alone: that consumer owns it already." in told(answer)
 
 
 def test_what_only_waits_for_a_consumer_is_no_choice_for_one(staff: Staff, at: At, ward: Ward) -> None:

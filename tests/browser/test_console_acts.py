@@ -134,7 +134,7 @@ def test_a_test_event_is_published(log_in: Callable[..., Page], shop: Shop, web:
     page.get_by_label("Event type").fill("shop.order.updated")
     page.get_by_role("button", name="Choose").click()
     page.get_by_role("heading", name="shop.order.updated").wait_for()
-    page.get_by_role("link", name="Write it as JSON").click()
+    page.get_by_role("button", name="Write it as JSON").click()
     text = page.get_by_label("Payload, as JSON")
     text.fill(f'{{"id": 77, "status": "paid", "total": "a lot", "customer": {customer}}}')
     page.get_by_role("button", name="Check it").click()

@@ -215,6 +215,6 @@ def test_a_handler_that_is_none_cannot_be_paused(contract: Contract) -> None:
 
 def test_what_was_written_by_hand_pauses_as_well(contract: Contract, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    contract.client.hset(contract.keys().paused, mapping={"g": b"\xff", "g \xff": "7"})
+    contract.client.hset(contract.keys().paused, mapping={"g": b"\xff", "g\n\xff": "7"})
 
     assert [(p.group, p.by) for p in pausing.pauses(visit(), TOPIC)] == [("g", ""), ("g", "")]

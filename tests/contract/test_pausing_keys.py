@@ -116,5 +116,5 @@ def test_what_is_put_aside_just_as_its_handler_goes_on_is_due_at_once(contract: 
         return contract.client.zscore(keys.retry, entry_id) - (seconds * 1000 + micros / 1000)
 
     assert hold() <= 0
-    contract.client.hset(keys.paused, "g shop.note", "{}")
+    contract.client.hset(keys.paused, "g\nshop.note", "{}")
     assert hold() > 15_000

@@ -151,7 +151,7 @@ def test_later_events_are_none_of_its_business(
     ("group", "since", "said"),
     [
         ("g", "new", "of what has been read"),
-        ("g", "yesterday", "neither new, all, an entry id"),
+        ("g", "yesterday", "neither all, an entry id"),
         ("nobody", "all", "has no group 'nobody'"),
     ],
 )

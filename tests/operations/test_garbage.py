@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ def looked(ward: Ward) -> streams.StreamReport:
 def test_a_note_of_a_pause_that_says_nothing(ward: Ward, note: bytes) -> None:
     ward.make_group()
     ward.client.hset(ward.keys.paused, ward.group, note)
-    ward.client.hset(ward.keys.paused, b"\xff x", note)
+    ward.client.hset(ward.keys.paused, b"\xff\nx", note)
 
     assert pausing.pauses(ward.asking(), ward.topic) == (Pause(group="billing"), Pause(group="\ufffd", handler="x"))
     [group] = looked(ward).groups
@@ -99,6 +100,17 @@ def test_what_is_no_replay_does_not_stand_in_the_way_of_one(ward: Ward) -> None:
     assert replaying.start(ward.asking(), ward.topic, plan, by="eve").total == Count(2)
     with pytest.raises(ConfigurationError, match="under way"):
         replaying.start(ward.asking(), ward.topic, plan, by="eve")
+
+
+def test_a_note_of_a_failure_of_megabytes_is_no_note(ward: Ward) -> None:
+    small, large = ward.waiting(2)
+    ward.client.hset(ward.keys.failures, large, json.dumps({"error": "x" * 1_000_000}))
+    before = sent(ward.client)
+
+    page = pending.listing(ward.asking(), ward.topic, ward.group, Match(), payloads=True)
+
+    assert [(entry.entry_id, entry.error) for entry in page.items] == [(small, "ValueError: no"), (large, "")]
+    assert sent(ward.client) - before < 100_000
 
 
 def test_a_replay_of_another_type(ward: Ward) -> None:

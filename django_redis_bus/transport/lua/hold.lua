@@ -15,7 +15,7 @@ for i = 3, #ARGV, 2 do
   local pending = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)
   if #pending == 1 and pending[1][2] == ARGV[2] then
     local record = note_of(redis.call('HGET', KEYS[3], id))
-    local is_paused = redis.call('HEXISTS', KEYS[4], ARGV[1] .. ' ' .. ARGV[i + 1]) == 1
+    local is_paused = redis.call('HEXISTS', KEYS[4], ARGV[1] .. '\n' .. ARGV[i + 1]) == 1
     record.held = true
     redis.call('HSET', KEYS[3], id, cjson.encode(record))
     redis.call('ZADD', KEYS[2], is_paused and later or now, id)

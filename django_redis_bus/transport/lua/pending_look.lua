@@ -10,6 +10,7 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local group, after, last, count, consumer = ARGV[1], ARGV[3], ARGV[4], math.min(tonumber(ARGV[5]), 1000), ARGV[6]
 local wanted, idle_ms = ARGV[7], tonumber(ARGV[8])
 local state_of = judging(KEYS[4], tonumber(ARGV[2]))
+local NOTE_BYTES = 65536
 
 local page
 if consumer ~= '' then
@@ -26,6 +27,9 @@ if #page > 0 then
   local scores = redis.call('ZMSCORE', KEYS[2], unpack(ids))
   local notes = redis.call('HMGET', KEYS[3], unpack(ids))
   for i, p in ipairs(page) do
+    if notes[i] and #notes[i] > NOTE_BYTES then
+      notes[i] = false -- no bus wrote it
+    end
     local state = state_of(p[2], p[3], scores[i], notes[i])
     if p[3] >= idle_ms and (wanted == '' or wanted == state) then
       found[#found + 1] = { p[1], p[2], p[3], p[4], state, scores[i] or '', notes[i] or '' }
