@@ -177,7 +177,7 @@ def test_findings_in_german() -> None:
     assert letters.title == "Stream events:order hat 1.234 Dead Letters."
     assert "manage.py bus_dead redrive events:order --all" in letters.hint
     assert idle.title == (
-        "Stream events:order, Gruppe billing: Schon 2 Stunden lang lebt kein Consumer. 1.500 Events warten."
+        "Stream events:order, Gruppe billing: Kein Consumer ist aktiv, schon 2 Stunden lang. 1.500 Events warten."
     )
     assert idle.id == "no-consumer"
 

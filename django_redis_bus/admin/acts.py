@@ -81,6 +81,8 @@ class Intent:
         examples: the first of what is meant.
         subject: what it is done to, if that is one thing: "group “billing”".
         nothing: what is said if the number is none; "" for the usual.
+        warning: what stands above the question's explanation.
+        then: what is said after it was done to some, beside the number: where they are now.
     """
 
     act: Act
@@ -98,6 +100,8 @@ class Intent:
     examples: Sequence[str] = ()
     subject: str = ""
     nothing: str = ""
+    then: str = ""
+    warning: str = ""
 
 
 _LEFT: dict[str, Any] = {
@@ -208,6 +212,7 @@ def _confirmation(frame: Frame, intent: Intent, count: Count) -> HttpResponse:
         examples=[printable(each) for each in intent.examples],
         action=frame.request.get_full_path(),
         back=intent.back,
+        warning=intent.warning,
     )
 
 
@@ -227,6 +232,8 @@ def _perform(frame: Frame, intent: Intent, count: Count) -> HttpResponse:
         return HttpResponseRedirect(intent.back)
     record.end(act.said or acted)
     tell(frame, act, acted, printable(intent.subject))
+    if acted.done and intent.then:
+        messages.info(request, intent.then)
     if not acted.more:
         return HttpResponseRedirect(intent.back)
     return frame.page(

@@ -17,7 +17,7 @@ from ..models import DeadLetterPage
 from ..operations import dead
 from ..operations.asking import ACT_S, Asking
 from ..operations.bounds import newest_dead
-from ..operations.dead import Chosen, Match
+from ..operations.dead import Chosen, DeadLetter, Match
 from ..operations.values import Acted, Count
 from .acts import Act, Intent, conduct
 from .audit import filter_of
@@ -25,6 +25,7 @@ from .choosing import EXAMPLES, act_of, choice_of
 from .dead_filter import match_of, query_of
 from .visits import Visit
 from .whereabouts import filter_fact, whereabouts
+from .wording import linked
 
 REDRIVE = Act(
     name="redrive",
@@ -65,10 +66,15 @@ def act(visit: Visit) -> HttpResponseBase:
         return HttpResponseRedirect(back)
     match = replace(match, until=choice.until or (newest_dead(visit.asking, topic) if choice.all else ""))
     chosen: Chosen = match if choice.all else choice.ids
-    here = whereabouts(visit, topic, match.group if choice.all else "")
+    letter = None
+    if len(choice.ids) == 1:
+        letter = dead.letter(visit.asking, topic, choice.ids[0], payloads=visit.rights.payloads)
+    group = letter.group if letter else match.group if choice.all else ""
+    here = whereabouts(visit, topic, group)
+    more = [filter_fact(query_of(match))] if choice.all else _told(letter) if letter else []
     intent = Intent(
         act=chosen_act,
-        facts=[*here.facts, *([filter_fact(query_of(match))] if choice.all else [])],
+        facts=[*here.facts, *more],
         about=here.about,
         how=filter_of(query_of(match) | {"until": match.until}) if choice.all else f"ids {', '.join(choice.ids)}",
         model=DeadLetterPage,
@@ -77,9 +83,28 @@ def act(visit: Visit) -> HttpResponseBase:
         back=back,
         place=_("Dead letters"),
         pinned=[("until", match.until)] if choice.all else (),
-        examples=choice.ids[:EXAMPLES],
+        examples=[] if letter else choice.ids[:EXAMPLES],
+        then=_then(visit, topic, group) if chosen_act is REDRIVE else "",
     )
     return conduct(visit, intent)
+
+
+def _told(letter: DeadLetter) -> list[tuple[str, str]]:
+    facts = [
+        (_("Event type"), letter.shown.type),
+        (_("Key"), letter.shown.key or ""),
+        (_("Dead letter"), letter.dead_id),
+    ]
+    return [(label, value) for label, value in facts if value]
+
+
+def _then(visit: Visit, topic: str, group: str) -> str:
+    text = _("Pending of %(stream)s, group %(group)s") if group else _("Pending of %(stream)s")
+    return linked(
+        _("%(link)s shows how they fare. What fails again comes back here, as long as its cause is not mended."),
+        visit.url("pending", stream=topic, group=group),
+        visit.about(text, topic, group),
+    )
 
 
 def _count(visit: Visit, topic: str, chosen: Chosen) -> Count:

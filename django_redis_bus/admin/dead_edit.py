@@ -122,6 +122,7 @@ def _resend(visit: Visit, topic: str, letter: DeadLetter, form: PayloadForm) -> 
         facts=[
             *here.facts,
             (_("Event type"), letter.shown.type),
+            *([(_("Key"), letter.shown.key)] if letter.shown.key else []),
             (_("Dead letter"), letter.dead_id),
         ],
         about=here.about,

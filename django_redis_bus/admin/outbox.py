@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -94,8 +94,13 @@ class OutboxAdmin(TableAdmin):
     @admin.display(description=_("event"))
     def event(self, row: OutboxEvent) -> str:
         what = printable(row.type) or printable(row.event_id)
+        key, subject = outboxing.key_and_subject(row)
+        labelled = [(label, value) for label, value in ((_("key"), key), (_("subject"), subject)) if value]
         return format_html(
-            '<bdi>{}</bdi><br><small class="bus-quiet"><bdi>{}</bdi></small>', what, printable(row.topic)
+            '<bdi>{}</bdi><br><small class="bus-quiet"><bdi>{}</bdi>{}</small>',
+            what,
+            printable(row.topic),
+            format_html_join("", " · {} <bdi>{}</bdi>", labelled),
         )
 
     @admin.display(description=_("event id"))

@@ -6,21 +6,23 @@ from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
 from ..core.exceptions import ConfigurationError
-from ..operations import pending, streams
+from ..operations import pending
 from ..operations.pending import Match, PendingEntry
 from ..operations.streams import GroupReport, StreamReport
 from ..operations.values import Page
 from .pending_acts import ACTS, act
 from .pending_filter import SILENCES, STATES, match_of, query_of
 from .routing import Route
+from .streams import found as found_stream
 from .visits import Visit
 
 COUNT = 50
+REFRESH_S = 5.0
 
 
 def show(visit: Visit) -> HttpResponseBase:
     topic, name = visit.needed("stream"), visit.given("group")
-    report = streams.stream(visit.asking, topic, name)
+    report = found_stream(visit, topic, name)
     if not name and len(report.groups) == 1:
         name = report.groups[0].name
     group = next((each for each in report.groups if each.name == name), None)
@@ -46,6 +48,8 @@ def shown(
         "pending.html",
         visit.about(title, **here),
         crumbs=[(_("Streams"), visit.url("streams")), (report.topic, visit.url("stream", stream=report.topic))],
+        # Looked for over many entries, a page asks for itself only when told to.
+        refresh_s=None if group is None or page.cut_short else REFRESH_S,
         stream=report,
         group=group,
         page=page,

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from ..core.telling import printable
 from ..models import StreamPage
-from ..operations import pending, streams
+from ..operations import pausing, pending, streams
 from ..operations.asking import ACT_S, Asking
 from ..operations.bounds import newest_read
 from ..operations.pending import OPERATOR, Chosen, Match
@@ -37,6 +37,14 @@ RETRY = Act(
     done=ngettext_lazy("%(shown)s entry is tried again now.", "%(shown)s entries are tried again now.", "count"),
     happens=gettext_lazy("They are due at once, for any consumer of the group, as the attempt that they waited for."),
     spares=gettext_lazy("What runs just now is left alone. No other group sees anything of it."),
+)
+_RETRY_PAUSED = replace(
+    RETRY,
+    done=ngettext_lazy(
+        "%(shown)s entry is due now. The group is paused: it is tried once the group is resumed.",
+        "%(shown)s entries are due now. The group is paused: they are tried once the group is resumed.",
+        "count",
+    ),
 )
 CLAIM = Act(
     name="claim",
@@ -110,9 +118,12 @@ def act(visit: Visit) -> HttpResponseBase:
     match = replace(match, until=choice.until or (newest_read(visit.asking, topic, group) if choice.all else ""))
     chosen: Chosen = match if choice.all else choice.ids
     here = whereabouts(visit, topic, group)
+    if chosen_act is RETRY and _is_paused(visit, topic, group):
+        chosen_act = _RETRY_PAUSED
+    one = [(_("Entry"), choice.ids[0])] if len(choice.ids) == 1 else []
     intent = Intent(
         act=chosen_act,
-        facts=[*here.facts, *([filter_fact(query_of(match))] if choice.all else [])],
+        facts=[*here.facts, *one, *([filter_fact(query_of(match))] if choice.all else [])],
         about=here.about,
         how=filter_of(query_of(match) | {"until": match.until}) if choice.all else f"ids {', '.join(choice.ids)}",
         model=StreamPage,
@@ -122,9 +133,13 @@ def act(visit: Visit) -> HttpResponseBase:
         place=_("Pending"),
         form=_form(visit, chosen_act, topic, group),
         pinned=[("until", match.until)] if choice.all else (),
-        examples=choice.ids[:EXAMPLES],
+        examples=[] if one else choice.ids[:EXAMPLES],
     )
     return conduct(visit, intent)
+
+
+def _is_paused(visit: Visit, topic: str, group: str) -> bool:
+    return any(each.group == group and not each.handler for each in pausing.pauses(visit.asking, topic))
 
 
 def _count(visit: Visit, topic: str, group: str, chosen: Chosen) -> Count:
@@ -163,7 +178,8 @@ def _form(visit: Visit, chosen_act: Act, topic: str, group: str) -> forms.Form |
         return None
     report = streams.stream(visit.asking, topic, group)
     found = next((each for each in report.groups if each.name == group), None)
-    owners = [each for each in (found.consumers if found else ()) if each.name != OPERATOR]
-    consumers = sorted(owners, key=lambda each: (not each.is_alive, each.name))
+    # What is redriven waits under a name that no consumer has.
+    able = [each for each in found.consumers if each.name != OPERATOR] if found else []
+    consumers = sorted(able, key=lambda each: (not each.is_alive, each.name))
     alive = {True: _("alive"), False: _("not alive")}
     return ClaimForm([(each.name, f"{printable(each.name)} ({alive[each.is_alive]})") for each in consumers], data)

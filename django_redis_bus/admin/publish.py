@@ -32,6 +32,7 @@ from .payload_form import PayloadForm
 from .payload_modes import payload_form, switched
 from .routing import Route
 from .visits import Visit
+from .wording import linked
 
 JSON = "json"
 SWITCH = "switch"
@@ -213,7 +214,7 @@ def _send(visit: Visit, draft: Draft, message: Message) -> HttpResponseBase:
     where = published.entry_id or ("" if published.receivers is None else f"receivers={published.receivers}")
     record.end(" ".join(filter(None, (published.state, where))))
     level = messages.warning if published.state in ("dropped", "muted", "outbox") else messages.success
-    level(request, _told(published))
+    level(request, _told(visit, published))
     return HttpResponseRedirect(back)
 
 
@@ -223,11 +224,14 @@ def _record(request: HttpRequest, alias: str, draft: Draft, message: Message) ->
     return Record(request, model, f"{message.topic}, bus {alias}", said, flag=ADDITION)
 
 
-def _told(published: Published) -> str:
+def _told(visit: Visit, published: Published) -> str:
     topic = printable(published.topic)
     match published.state:
         case "added":
-            return _("Added to stream %(topic)s as entry %(id)s.") % {"topic": topic, "id": published.entry_id}
+            where = visit.url("entry", stream=published.topic, id=published.entry_id)
+            return linked(
+                _("Added to stream %(topic)s as entry %(link)s."), where, published.entry_id or "", topic=topic
+            )
         case "known":
             return _("Stream %(topic)s had this event already; it was not added twice.") % {"topic": topic}
         case "sent":

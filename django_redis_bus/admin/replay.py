@@ -47,6 +47,7 @@ CANCEL = Act(
     happens=gettext_lazy("It ends where it is."),
     spares=gettext_lazy("What it has handed to the group stays there and is handled."),
 )
+NOT_CONSUMED = gettext_lazy("No consumer of this group is alive: nothing moves until one is.")
 ACTS = {each.name: each for each in (START, CANCEL)}
 
 
@@ -135,6 +136,7 @@ def shown(visit: Visit, topic: str, group: str, found: Replay | None, form: Repl
         group=group,
         replay=found,
         under_way=under_way,
+        stands_still=str(NOT_CONSUMED) if found is not None and under_way and not found.is_consumed else "",
         gone_by=found.done + found.passed if found else 0,
         form=form,
         start=START,
@@ -174,6 +176,7 @@ def _start(visit: Visit, topic: str, plan: Plan, form: ReplayForm) -> HttpRespon
         back=visit.url("replay", stream=topic, group=plan.group),
         place=_("Replay"),
         pinned=[("until", plan.until)],
+        warning="" if plan.is_consumed else str(NOT_CONSUMED),
         nothing=_("There is nothing to replay: the group has read no entry that is still in the stream from there on."),
     )
     return conduct(visit, intent)

@@ -14,12 +14,13 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from ..core.config import Retention
 from ..core.sections import duration_s
 from ..models import StreamPage
-from ..operations import streams, trimming
+from ..operations import trimming
 from ..operations.asking import ACT_S, Asking
 from ..operations.streams import StreamReport
 from ..operations.values import Acted
 from .acts import Act, Intent, conduct
 from .routing import Route
+from .streams import found
 from .visits import Visit
 from .whereabouts import whereabouts
 from .wording import number_text
@@ -84,8 +85,8 @@ def show(visit: Visit) -> HttpResponseBase:
         form = TrimForm(visit.request.POST)
         if form.is_valid():
             return _trim(visit, topic, form)
-        return shown(visit, streams.stream(visit.asking, topic), form)
-    report = streams.stream(visit.asking, topic)
+        return shown(visit, found(visit, topic), form)
+    report = found(visit, topic)
     return shown(visit, report, TrimForm(initial={"keep": report.retention.count, "age": _age(report.retention)}))
 
 

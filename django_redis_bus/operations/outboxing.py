@@ -16,6 +16,9 @@ from ..models import OutboxEvent
 from ..outbox.rows import decode_fields
 from .showing import DATA_CHARS, class_of
 
+ATTRIBUTE_CHARS = 80
+"""So much of a key or a subject is shown in a list."""
+
 
 def payload(row: OutboxEvent) -> str:
     """Return the payload in a row as indented JSON, without what REDACT hides; or why it cannot be read."""
@@ -43,3 +46,19 @@ def payload(row: OutboxEvent) -> str:
 def error_class(row: OutboxEvent) -> str:
     """Return why a row failed for who may see no payloads, as errors quote them: only the error's class."""
     return class_of(row.error) or (_("It could not be published.") if row.error else "")
+
+
+def key_and_subject(row: OutboxEvent) -> tuple[str, str]:
+    """Return the ordering key and the subject of a row's event, capped; "" for what it has not, or cannot be read."""
+    try:
+        fields = decode_fields(row.fields)
+    except UnreadableEntry:
+        return "", ""
+    said = dict(zip(fields[::2], fields[1::2], strict=True))
+    return _text(said.get("ce_partitionkey")), _text(said.get("ce_subject"))
+
+
+def _text(value: bytes | str | None) -> str:
+    if isinstance(value, bytes):
+        value = value[:ATTRIBUTE_CHARS].decode(errors="replace")
+    return printable((value or "")[:ATTRIBUTE_CHARS])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from django import template
 from django.template.defaultfilters import filesizeformat
 from django.urls import NoReverseMatch
 from django.utils.formats import date_format, number_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import get_language_bidi, ngettext
@@ -49,6 +50,13 @@ def wire(text: object, most: int = CAP_CHARS) -> str:
     """Return text from the wire without control characters and marks that turn the direction around, and capped."""
     shown = printable(str(text)[: most + 1])
     return f"{shown[:most]}…" if len(shown) > most else shown
+
+
+@register.filter
+def breaking(text: str) -> SafeString:
+    """Return a name that breaks after its separators before it breaks anywhere else: `order.<wbr>made`."""
+    parts = re.split(r"(?<=[.:_/-])(?=[^.:_/-])", text)
+    return format_html_join(SafeString("<wbr>"), "{}", ((part,) for part in parts))
 
 
 @register.filter

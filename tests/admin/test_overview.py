@@ -18,7 +18,8 @@ At = Callable[..., str]
 
 def words(page: str) -> str:
     """The text of a page's content, in one line."""
-    return " ".join(re.sub(r"<[^>]+>", " ", page[page.index('id="content-main"') :]).split())
+    content = page[page.index('id="content-main"') :].replace("<wbr>", "")
+    return " ".join(re.sub(r"<[^>]+>", " ", content).split())
 
 
 def test_findings_stand_first_with_their_level_in_words_and_their_hint(page: Render) -> None:

@@ -115,7 +115,7 @@ def test_more_than_one_go_can_do_is_gone_on_with(
     answer = confirm(client, address, {"act": "ack", "all": "1"})
     # When it is gone on with, as often as it is offered
     goes = 1
-    while b"Go on" in answer.content:
+    while b">Go on<" in answer.content:
         answer = client.post(address, hidden(answer.content.decode()) | {"confirmed": "1"}, follow=True)
         goes += 1
         assert goes < 6

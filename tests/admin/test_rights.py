@@ -53,12 +53,16 @@ def test_staff_without_the_right_to_see_enter_no_page(
 
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("rights", [("see_bus",), ("see_bus", "see_payloads"), ("see_bus", "operate_bus"), RIGHTS])
-def test_who_may_see_enters_each_page(name: str, rights: tuple[str, ...], staff: Staff, at: At) -> None:
+def test_who_may_see_enters_each_page(
+    name: str, rights: tuple[str, ...], staff: Staff, at: At, declare: Callable[..., object]
+) -> None:
+    declare("events:order")
     assert staff(*rights).get(at(name, **PAGES[name])).status_code == 200
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_superuser_enters_each_page(name: str, staff: Staff, at: At) -> None:
+def test_a_superuser_enters_each_page(name: str, staff: Staff, at: At, declare: Callable[..., object]) -> None:
+    declare("events:order")
     assert staff(is_superuser=True).get(at(name, **PAGES[name])).status_code == 200
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import unescape
 from typing import Any
+
+import pytest
 
 from django_redis_bus.admin import streams
 from django_redis_bus.core.config import Retention
@@ -94,7 +97,7 @@ def test_keys_that_wait_for_a_retry_are_named(page: Render) -> None:
 def test_consumers_tell_their_heartbeat_and_what_they_hold(page: Render) -> None:
     text = group(page)
     assert "web1-4711 alive 1 s ago 3 3 1764403197400-0 for 3 s 1 min web1 · 4711" in text
-    assert "silent 15 min ago" in group(page, consumers=(made.a_consumer(is_alive=False, beat_s=900.0),))
+    assert "silent for 15 min" in group(page, consumers=(made.a_consumer(is_alive=False, beat_s=900.0),))
     unknown = made.a_consumer(is_alive=False, beat_s=None, held=None, oldest_id="", lease_s=None, host="", pid=None)
     assert "no heartbeat 3 – nothing – –" in group(page, consumers=(unknown,))
 
@@ -144,5 +147,26 @@ def test_a_real_stream_is_shown(
 
 def test_a_stream_that_is_not_there_is_said_to_be_so(staff: Staff, at: At) -> None:
     answer = staff("see_bus").get(at("stream", stream="events:nowhere"))
+    assert answer.status_code == 404
+    assert "There is no stream “events:nowhere”" in answer.content.decode()
+
+
+@pytest.mark.parametrize("name", ["stream", "pending", "trim"])
+def test_a_stream_that_nothing_declares_is_likened_to_one_that_is_there(
+    name: str, staff: Staff, at: At, declare: Callable[..., object]
+) -> None:
+    declare("events:order")
+    answer = staff("see_bus", "destroy_bus").get(at(name, stream="events:oder"))
+    assert answer.status_code == 404
+    text = unescape(answer.content.decode())
+    assert "Did you mean 'events:order'?" in text
+    assert "keeps everything" not in text
+
+
+def test_a_declared_stream_is_shown_before_anything_is_in_it(
+    staff: Staff, at: At, declare: Callable[..., object]
+) -> None:
+    declare("events:order")
+    answer = staff("see_bus").get(at("stream", stream="events:order"))
     assert answer.status_code == 200
     assert "Nothing has been published to this stream yet" in answer.content.decode()

@@ -45,8 +45,14 @@ def test_a_redis_that_is_not_there_is_said_with_the_reason_and_what_to_do(
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_redis_that_hangs_is_not_waited_for(
-    name: str, staff: Staff, at: At, bus_settings: Settings, own_server: Callable[..., Server]
+    name: str,
+    staff: Staff,
+    at: At,
+    bus_settings: Settings,
+    own_server: Callable[..., Server],
+    declare: Callable[..., object],
 ) -> None:
+    declare("events:order")
     # Given a bus that this process has spoken with
     server = own_server()
     bus_settings(LOCATION=server.url)
@@ -94,8 +100,13 @@ def test_a_refused_password_is_said_and_not_shown(
 
 
 def test_the_password_of_a_redis_that_answers_is_not_shown_either(
-    staff: Staff, at: At, bus_settings: Settings, own_server: Callable[..., Server]
+    staff: Staff,
+    at: At,
+    bus_settings: Settings,
+    own_server: Callable[..., Server],
+    declare: Callable[..., object],
 ) -> None:
+    declare("events:order")
     server = own_server()
     server.client().acl_setuser("ada", enabled=True, passwords=["+the-right-one"], keys=["*"], commands=["+@all"])
     bus_settings(LOCATION=f"unix://ada:the-right-one@{server.socket_path}")

@@ -139,7 +139,8 @@ VERBS = (
     Verb(
         name="claim", route="pending_act", query=GROUP, needs="operate_bus",
         given=lambda ward: [ward.silent(), _chosen("claim", ward.waiting(2))][1], also={"to": DEAD},
-        question="Hand 2 pending entries to another consumer?", answer="2 entries have a new owner.", record="2 done",
+        question="Hand 2 pending entries to another consumer?", answer="2 entries have a new owner.",
+        record="2 done",
     ),
     Verb(
         name="bury", route="pending_act", query=GROUP, needs="operate_bus",

@@ -152,3 +152,36 @@ def test_a_test_event_is_published(log_in: Callable[..., Page], shop: Shop, web:
     wait_for(lambda: has_mail(shop, 77))
     page.goto(web.url(CONSOLE + "streampage/entries/?stream=events:order"))
     assert '"total": "12.50"' in page.locator(".bus-list > li").first.inner_text()
+
+
+def test_pending_changes_by_itself_and_loses_no_tick(log_in: Callable[..., Page], shop: Shop, web: Web) -> None:
+    # Given the pending entries of a group, one of them ticked
+    def pending() -> int:
+        return int(shop.redis.xpending("shop:events:order", "billing")["pending"])
+
+    placed(shop, UNANSWERED)
+    wait_for(pending)
+    page = log_in("admin/", "grace")
+    page.clock.install()
+    page.goto(web.url(CONSOLE + "streampage/pending/?stream=events:order&group=billing"))
+    page.get_by_text("Updates by itself", exact=True).wait_for()
+    boxes, ticked = page.locator('input[name="id"]'), page.locator('input[name="id"]:checked')
+    before = boxes.count()
+    boxes.first.check()
+    page.locator("h1").click()  # the keyboard is elsewhere
+    page.get_by_text("Waits while something is ticked").wait_for()
+    # When another order waits for its retry, and time goes by
+    count = pending()
+    placed(shop, UNANSWERED)
+    wait_for(lambda: pending() > count)
+    page.clock.run_for(30_000)
+    # Then nothing has changed, until nothing is ticked any more
+    assert (boxes.count(), ticked.count()) == (before, 1)
+    boxes.first.uncheck()
+    page.locator("h1").click()
+    page.get_by_text("Updates by itself", exact=True).wait_for()
+    page.clock.run_for(6_000)
+    page.wait_for_function("before => document.querySelectorAll('input[name=\"id\"]').length > before", arg=before)
+    # And the box that ticks all of them is there again
+    page.get_by_label("Tick all of this page").check()
+    assert ticked.count() == boxes.count()

@@ -115,3 +115,17 @@ def test_a_number_and_its_unit_keep_their_order_from_right_to_left(written: Any,
     assert digits in isolated
     assert isolated[0] in "\u2066\u2068"
     assert isolated[-1] == "\u2069"
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("shop.order:made", "shop.<wbr>order:<wbr>made"),
+        ("a__b--c", "a__<wbr>b--<wbr>c"),
+        ("...", "..."),
+        ("", ""),
+        ("<b>.x", "&lt;b&gt;.<wbr>x"),
+    ],
+)
+def test_a_name_breaks_after_its_separators(name: str, written: str) -> None:
+    assert tags.breaking(name) == written

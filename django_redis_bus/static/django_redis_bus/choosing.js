@@ -1,11 +1,11 @@
 // A box that ticks all of a page, and how many are ticked. Without it every box still works.
 "use strict";
 
-for (const form of document.querySelectorAll("[data-bus-choosing]")) {
+function enhance(form) {
   const place = form.querySelector("[data-bus-tick-all]");
   const boxes = [...form.querySelectorAll('input[name="id"]')];
   const all = form.querySelector('input[name="all"]');
-  if (place && boxes.length && all) {
+  if (place && !place.children.length && boxes.length && all) {
     const box = document.createElement("input");
     box.type = "checkbox";
     box.setAttribute("aria-label", place.dataset.busTickAll);
@@ -24,3 +24,10 @@ for (const form of document.querySelectorAll("[data-bus-choosing]")) {
     tell(); // a browser keeps what was ticked when somebody goes back
   }
 }
+
+function enhanceAll() {
+  for (const form of document.querySelectorAll("[data-bus-choosing]")) enhance(form);
+}
+
+document.addEventListener("bus:swapped", enhanceAll); // console.js has made the page anew
+enhanceAll();

@@ -1,5 +1,5 @@
 /* Console pages that say how often ask for themselves again, and swap what has changed.
-   Everything works without this file. It asks nothing while nobody looks, while somebody types, or when told to pause. */
+   Everything works without this file. It asks nothing while nobody looks, while somebody types or has ticked something, or when told to pause. */
 "use strict";
 
 (() => {
@@ -11,7 +11,7 @@
   const button = document.getElementById("bus-pause");
   const state = document.getElementById("bus-state");
   const PATIENCE_MS = 20000;
-  const inTrouble = Boolean(live.querySelector(".bus-trouble"));
+  const inTrouble = Boolean(live.querySelector('.bus-trouble[role="alert"]'));
   let paused = false;
   let failed = false;
   let timer = 0;
@@ -23,8 +23,13 @@
     return Boolean(field && field.closest("#content") && field.matches("input:not([type=submit]), select, textarea"));
   }
 
+  // What is ticked is about to be acted on: a swap would lose it.
+  function choosing() {
+    return Boolean(live.querySelector("input:checked"));
+  }
+
   function tell() {
-    const word = paused ? "paused" : failed ? "failed" : typing() ? "waiting" : "live";
+    const word = paused ? "paused" : failed ? "failed" : choosing() ? "ticked" : typing() ? "waiting" : "live";
     bar.classList.toggle("bus-failed", word === "failed");
     if (state.textContent !== state.dataset[word]) state.textContent = state.dataset[word];
     button.textContent = paused ? button.dataset.off : button.dataset.on;
@@ -37,7 +42,7 @@
   }
 
   function mayAsk() {
-    return !paused && !document.hidden && !typing() && document.getSelection().isCollapsed;
+    return !paused && !document.hidden && !typing() && !choosing() && document.getSelection().isCollapsed;
   }
 
   async function again() {
@@ -91,6 +96,7 @@
     for (const each of live.querySelectorAll("[data-bus-new]")) {
       if (!known.has(each.id)) each.classList.add("bus-fresh");
     }
+    document.dispatchEvent(new Event("bus:swapped"));
     find?.(live)?.focus({ preventScroll: true });
     window.scrollTo(scrollX, scrollY);
   }
@@ -113,6 +119,7 @@
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) later();
   });
+  live.addEventListener("change", () => setTimeout(tell));
   document.addEventListener("focusin", tell);
   document.addEventListener("focusout", () => setTimeout(tell));
   tell();
