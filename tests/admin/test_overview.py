@@ -128,6 +128,6 @@ def test_a_real_bus_is_shown(staff: Staff, at: At, declare: Callable[..., Any]) 
     # When
     text = words(staff("see_bus").get(at("overview")).content.decode())
     # Then
-    assert "events:order 1" in text
+    assert "events:order the newest 100,000 1" in text
     assert "billing not made yet" in text
     assert "Behind 1" in text

@@ -35,6 +35,7 @@ def test_a_list_shows_each_group_with_its_lag_in_events_and_in_time(page: Render
     text = words(page(streams.shown_all, Page(items=(stream,))))
     assert "billing \u2066≥ 1,003\u2069 3 min 12 s 4 1" in text
     assert "mail 1,207 up to date 4 1" in text
+    assert "events:order the newest 100,000" in text
 
 
 def test_a_stream_that_cannot_be_read_is_listed_with_the_reason(page: Render) -> None:
