@@ -44,7 +44,7 @@ demo: $(STAMP) ## Shop, consumer, outbox relay and live traffic; ARGS=--once for
 
 test: lint ## Lint, types, import contracts and the whole suite
 	@echo "==> pytest"
-	@$(PY) -m pytest -n auto --dist worksteal $(ARGS)
+	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(STAMP) ## Lint, format, types and import contracts
 	@echo "==> ruff"

@@ -52,6 +52,13 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(2 * cores, 16)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files of slow tests first, and the browser's: what begins last should be short, or everybody waits for it."""
+    long = {item.path for item in items if "slow" in item.keywords or "browser" in item.path.parts}
+    items.sort(key=lambda item: item.path not in long)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if MAIN in config.stash:
         config.stash[MAIN].close()

@@ -41,7 +41,7 @@ async def test_who_comes_back_gets_exactly_what_was_missed(chat: Any, browser: A
     joined = await ada.join("chat:lobby")
     for number in range(3):
         await chat(room="lobby").apublish({"n": number})
-    first = await ada.next()
+    first, *_ = [await ada.next() for _ in range(3)]  # by then the process has them all: none comes behind the answer
     await ada.close()
 
     again = await (await browser()).join("chat:lobby", epoch=joined["epoch"], offset=first["event"]["offset"])
