@@ -54,9 +54,16 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put files of slow tests first, and the browser's: what begins last should be short, or everybody waits for it."""
+    """Spread files of slow tests, and the browser's, over the first part of a run.
+
+    They wait for much, and others may work meanwhile; and what begins last should be short, or everybody waits for it.
+    """
+    files = list(dict.fromkeys(item.path for item in items))
     long = {item.path for item in items if "slow" in item.keywords or "browser" in item.path.parts}
-    items.sort(key=lambda item: item.path not in long)
+    places = {path: number for number, path in enumerate(path for path in files if path not in long)}
+    step = 0.6 * len(places) / max(1, len(long))
+    places |= {path: number * step for number, path in enumerate(path for path in files if path in long)}
+    items.sort(key=lambda item: places[item.path])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
